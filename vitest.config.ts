@@ -1,24 +1,28 @@
 import { defineConfig } from 'vitest/config';
 
-/** Unit tests read the sources; workers and spawned processes run dist, which `pnpm test` builds first. */
-const resolve = { conditions: ['godwit-source'] };
-const ssr = { resolve: { conditions: ['godwit-source', 'node', 'import', 'module', 'default'] } };
+/** The tests read the sources; workers and spawned processes run dist, which `pnpm test` builds first. */
+const fromSources = {
+  resolve: { conditions: ['godwit-source'] },
+  ssr: { resolve: { conditions: ['godwit-source', 'node', 'import', 'module', 'default'] } },
+};
+
+/** For the whole of a test, hang included; a promise about time has its own, tighter limit. */
 const limits = { testTimeout: 60_000, hookTimeout: 60_000 };
+
+/** Real processes on few cores: one file at a time, so that a time limit means something. */
+const oneAtATime = { ...limits, fileParallelism: false };
 
 export default defineConfig({
   test: {
     projects: [
-      { resolve, ssr, test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], ...limits } },
       {
-        resolve,
-        ssr,
-        // Real processes on few cores: one file at a time, so that a time limit means something.
-        test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, ...limits },
+        ...fromSources,
+        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], ...limits },
       },
+      { ...fromSources, test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...oneAtATime } },
       {
-        resolve,
-        ssr,
-        test: { name: 'faults', include: ['test/faults/**/*.test.ts'], fileParallelism: false, ...limits },
+        ...fromSources,
+        test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...oneAtATime },
       },
     ],
   },
