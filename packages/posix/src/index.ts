@@ -1,1 +1,57 @@
-export {};
+export { SystemError, describeErrno } from './errors.ts';
+export { createEventfd, drainEventfd, signalEventfd } from './eventfd.ts';
+export { FaultEvent, FaultFlag, FaultReader } from './fault-reader.ts';
+export {
+  IoVector,
+  closeDescriptor,
+  duplicateDescriptor,
+  read,
+  readFully,
+  readv,
+  setBlocking,
+  tryRead,
+  tryReadv,
+  tryWrite,
+  tryWritev,
+  write,
+  writeFully,
+  writev,
+} from './io.ts';
+export { createMemfd, setFileBytes } from './memory-files.ts';
+export {
+  Advice,
+  NativeBuffer,
+  advise,
+  mapAnonymous,
+  mapShared,
+  nameMapping,
+  pageBytes,
+  unmap,
+  viewMemory,
+} from './mmap.ts';
+export { PageCategory, PagemapScanner, openPagemap } from './pagemap.ts';
+export type { PagemapQuery } from './pagemap.ts';
+export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
+export { exitGroup, threadId } from './process.ts';
+export {
+  pendingBytes,
+  setKeepAlive,
+  setNoDelay,
+  setSocketBuffers,
+  setUserTimeout,
+  shutdownSocket,
+  socketPair,
+  unsentBytes,
+} from './sockets.ts';
+export type { SocketBuffers } from './sockets.ts';
+export { Features, RegisterMode, openUserfaultfd, registerRange, unregisterRange } from './userfaultfd.ts';
+export type { UserfaultfdOptions } from './userfaultfd.ts';
+export {
+  CopyMode,
+  copyPages,
+  tryContinuePages,
+  tryCopyPages,
+  tryZeroPages,
+  wakeRange,
+  writeProtectRange,
+} from './userfaultfd-pages.ts';
