@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The tests read the sources; workers and spawned processes run dist, which `pnpm test` builds first. */
+/** Tests read the sources; workers and spawned processes run dist, which `pnpm test` builds first. */
 const fromSources = {
   resolve: { conditions: ['godwit-source'] },
   ssr: { resolve: { conditions: ['godwit-source', 'node', 'import', 'module', 'default'] } },
