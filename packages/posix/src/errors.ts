@@ -38,7 +38,6 @@ export function describeErrno(errno: number): [code: string, text: string] {
 export const EPERM = 1;
 export const EINTR = 4;
 export const EAGAIN = 11;
-export const EACCES = 13;
 export const EINVAL = 22;
 export const ENOTTY = 25;
 export const ENOSYS = 38;

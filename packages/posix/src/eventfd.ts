@@ -3,10 +3,7 @@ import { tryRead, tryWrite } from './io.ts';
 import { check, declare } from './libc.ts';
 import { StructMemory } from './struct-memory.ts';
 
-const libcEventfd = declare<(initial: number, flags: number) => number>('eventfd', 'int', [
-  'uint32_t',
-  'int',
-]);
+const libcEventfd = declare('eventfd', 'int', ['uint32_t', 'int']);
 
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;

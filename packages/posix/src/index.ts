@@ -1,3 +1,4 @@
+export { copyMemory } from './copy-memory.ts';
 export { SystemError, describeErrno } from './errors.ts';
 export { createEventfd, drainEventfd, signalEventfd } from './eventfd.ts';
 export { FaultEvent, FaultFlag, FaultReader } from './fault-reader.ts';
@@ -32,6 +33,8 @@ export {
 export { PageCategory, PagemapScanner, openPagemap } from './pagemap.ts';
 export type { PagemapQuery } from './pagemap.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
+export { probeHost } from './probe.ts';
+export type { Capability, HostCapabilities, UserfaultfdCapability } from './probe.ts';
 export { exitGroup, threadId } from './process.ts';
 export {
   pendingBytes,
@@ -44,7 +47,13 @@ export {
   unsentBytes,
 } from './sockets.ts';
 export type { SocketBuffers } from './sockets.ts';
-export { Features, RegisterMode, openUserfaultfd, registerRange, unregisterRange } from './userfaultfd.ts';
+export {
+  Features,
+  RegisterMode,
+  openUserfaultfd,
+  registerRange,
+  unregisterRange,
+} from './userfaultfd.ts';
 export type { UserfaultfdOptions } from './userfaultfd.ts';
 export {
   CopyMode,

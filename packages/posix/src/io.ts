@@ -4,28 +4,20 @@ import { check, declare, lastErrno } from './libc.ts';
 import { StructMemory } from './struct-memory.ts';
 
 /*
- * Blocking I/O between descriptors and mapped memory. A call blocks its whole thread: for Workers.
- * None of the writes can raise SIGPIPE: Node ignores that signal for the process from its start, so
+ * Blocking I/O between descriptors and mapped memory. A call blocks its whole thread: for Workers,
+ * and not even `worker.terminate()` interrupts it: end it by `shutdownSocket` or an eventfd. None of the writes can raise SIGPIPE: Node ignores that signal for the process from its start, so
  * a peer that left is `EPIPE`.
  */
 
 type Transfer = (fd: number, address: number, length: number) => number;
 
-const libcRead = declare<Transfer>('read', 'intptr_t', ['int', 'uintptr_t', 'size_t']);
-const libcWrite = declare<Transfer>('write', 'intptr_t', ['int', 'uintptr_t', 'size_t']);
-const libcReadv = declare<Transfer>('readv', 'intptr_t', ['int', 'uintptr_t', 'int']);
-const libcWritev = declare<Transfer>('writev', 'intptr_t', ['int', 'uintptr_t', 'int']);
-const libcOpen = declare<(path: string, flags: number, mode: number) => number>('open', 'int', [
-  'str',
-  'int',
-  'uint32_t',
-]);
-const libcClose = declare<(fd: number) => number>('close', 'int', ['int']);
-const libcFcntl = declare<(fd: number, command: number, argument: number) => number>(
-  'fcntl',
-  'int',
-  ['int', 'int', 'long'],
-);
+const libcRead = declare('read', 'intptr_t', ['int', 'uintptr_t', 'size_t']);
+const libcWrite = declare('write', 'intptr_t', ['int', 'uintptr_t', 'size_t']);
+const libcReadv = declare('readv', 'intptr_t', ['int', 'uintptr_t', 'int']);
+const libcWritev = declare('writev', 'intptr_t', ['int', 'uintptr_t', 'int']);
+const libcOpen = declare('open', 'int', ['str', 'int', 'uint32_t']);
+const libcClose = declare('close', 'int', ['int']);
+const libcFcntl = declare('fcntl', 'int', ['int', 'int', 'long']);
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
@@ -106,7 +98,7 @@ export function readFully(fd: number, address: number, byteLength: number): numb
  * @throws {SystemError} how many bytes were written before is lost.
  */
 export function writeFully(fd: number, address: number, byteLength: number): void {
-  for (let done = 0; done < byteLength; ) {
+  for (let done = 0; done < byteLength;) {
     done += write(fd, address + done, byteLength - done);
   }
 }

@@ -1,10 +1,6 @@
 import { check, declare } from './libc.ts';
 
-const ioctl = declare<(fd: number, request: number, argument: number) => number>('ioctl', 'int', [
-  'int',
-  'ulong',
-  'uintptr_t',
-]);
+const ioctl = declare('ioctl', 'int', ['int', 'ulong', 'uintptr_t']);
 
 /** -1 on failure, with the reason in errno: for callers that loop. */
 export const tryIoctl = ioctl;

@@ -3,20 +3,23 @@ import koffi from 'koffi';
 import { SystemError } from './errors.ts';
 
 /**
- * The types of libc this package speaks in. Pointers are `uintptr_t`: an address is then a plain
- * number (user addresses stay below 2^47) and a call allocates nothing.
+ * The types of libc this package speaks in, and what each is in JavaScript. Pointers are
+ * `uintptr_t`: an address is then a plain number (user addresses stay below 2^47) and a call
+ * allocates nothing.
  */
-export type CType =
-  | 'int'
-  | 'uint32_t'
-  | 'int64_t'
-  | 'long'
-  | 'ulong'
-  | 'size_t'
-  | 'intptr_t'
-  | 'uintptr_t'
-  | 'str'
-  | 'void';
+interface CTypes {
+  int: number;
+  uint32_t: number;
+  int64_t: number;
+  long: number;
+  ulong: number;
+  size_t: number;
+  intptr_t: number;
+  uintptr_t: number;
+  str: string;
+  void: undefined;
+}
+type CType = keyof CTypes;
 
 /** Handle on the libc that Node itself is linked with, glibc or musl; undefined off Linux. */
 const libc = process.platform === 'linux' ? koffi.load(null) : undefined;
@@ -26,29 +29,26 @@ const libc = process.platform === 'linux' ? koffi.load(null) : undefined;
  *
  * Variadic functions (`ioctl`, `fcntl`, `syscall`, …) are declared with the arguments they are
  * given: on Linux, x86-64 and arm64 alike, integers travel the same way to both kinds.
- *
- * @typeParam Call what the declaration means in TypeScript; koffi checks arguments when called.
  */
-export function declare<Call extends (...values: never[]) => unknown>(
+export function declare<Result extends CType, const Parameters extends readonly CType[]>(
   name: string,
-  result: CType,
-  parameters: CType[],
-): Call {
+  result: Result,
+  parameters: Parameters,
+): (...values: { [Index in keyof Parameters]: CTypes[Parameters[Index]] }) => CTypes[Result] {
   if (libc === undefined) return missing(`${name} needs Linux; this is ${process.platform}`);
   try {
-    // Safe as long as `Call` says what `result` and `parameters` say: each declaration has them
-    // side by side, and integers up to 2^53 come back as numbers.
-    return libc.func(name, result, parameters) as unknown as Call;
+    // Untyped by koffi; it converts by the same C types as `CTypes`, and integers of 64 bits come
+    // back as numbers up to 2^53, which sizes, offsets and addresses never pass.
+    return libc.func(name, result, [...parameters]);
   } catch {
     return missing(`this libc has no ${name}`);
   }
 }
 
 /**
- * Declares a raw system call, for what libc has no wrapper of.
+ * Declares a raw system call of one argument, for what libc has no wrapper of.
  *
  * @param numbers its number by `process.arch`.
- * @returns a function that takes the arguments after the number.
  */
 export function declareSyscall(
   name: string,
@@ -56,10 +56,7 @@ export function declareSyscall(
 ): (argument: number) => number {
   const number = numbers[process.arch];
   if (number === undefined) return missing(`${name}: no system call number on ${process.arch}`);
-  const syscall = declare<(number: number, argument: number) => number>('syscall', 'long', [
-    'long',
-    'long',
-  ]);
+  const syscall = declare('syscall', 'long', ['long', 'long']);
   return (argument) => syscall(number, argument);
 }
 
@@ -104,9 +101,8 @@ export function addressOf(buffer: ArrayBuffer): number {
   return Number(koffi.address(buffer));
 }
 
-function missing<Call>(reason: string): Call {
-  const fail = (): never => {
+function missing(reason: string): () => never {
+  return () => {
     throw new Error(reason);
   };
-  return fail as unknown as Call; // safe: it accepts any arguments and never returns
 }

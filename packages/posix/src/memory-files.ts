@@ -1,13 +1,7 @@
 import { check, declare } from './libc.ts';
 
-const libcMemfdCreate = declare<(name: string, flags: number) => number>('memfd_create', 'int', [
-  'str',
-  'uint32_t',
-]);
-const libcFtruncate = declare<(fd: number, byteLength: number) => number>('ftruncate', 'int', [
-  'int',
-  'int64_t',
-]);
+const libcMemfdCreate = declare('memfd_create', 'int', ['str', 'uint32_t']);
+const libcFtruncate = declare('ftruncate', 'int', ['int', 'int64_t']);
 
 const MFD_CLOEXEC = 1;
 

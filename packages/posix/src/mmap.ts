@@ -1,28 +1,17 @@
 import { check, declare, viewNative } from './libc.ts';
 
-const libcMmap = declare<
-  (
-    address: number,
-    byteLength: number,
-    protection: number,
-    flags: number,
-    fd: number,
-    offset: number,
-  ) => number
->('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']);
-const libcMunmap = declare<(address: number, byteLength: number) => number>('munmap', 'int', [
+const libcMmap = declare('mmap', 'intptr_t', [
   'uintptr_t',
   'size_t',
-]);
-const libcMadvise = declare<(address: number, byteLength: number, advice: number) => number>(
-  'madvise',
   'int',
-  ['uintptr_t', 'size_t', 'int'],
-);
-const libcPrctl = declare<
-  (option: number, attribute: number, address: number, byteLength: number, name: string) => number
->('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'str']);
-const libcGetpagesize = declare<() => number>('getpagesize', 'int', []);
+  'int',
+  'int',
+  'int64_t',
+]);
+const libcMunmap = declare('munmap', 'int', ['uintptr_t', 'size_t']);
+const libcMadvise = declare('madvise', 'int', ['uintptr_t', 'size_t', 'int']);
+const libcPrctl = declare('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'str']);
+const libcGetpagesize = declare('getpagesize', 'int', []);
 
 const PROT_READ_WRITE = 1 | 2;
 const MAP_SHARED = 0x01;

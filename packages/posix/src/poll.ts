@@ -3,11 +3,7 @@ import { EINTR, SystemError } from './errors.ts';
 import { declare, lastErrno } from './libc.ts';
 import { StructMemory } from './struct-memory.ts';
 
-const libcPoll = declare<(address: number, count: number, timeoutMillis: number) => number>(
-  'poll',
-  'int',
-  ['uintptr_t', 'ulong', 'int'],
-);
+const libcPoll = declare('poll', 'int', ['uintptr_t', 'ulong', 'int']);
 
 export const POLLIN = 0x001;
 export const POLLOUT = 0x004;

@@ -1,7 +1,7 @@
 import { declare, declareSyscall } from './libc.ts';
 
 const syscallGettid = declareSyscall('gettid', { x64: 186, arm64: 178 });
-const libcExit = declare<(code: number) => void>('_exit', 'void', ['int']);
+const libcExit = declare('_exit', 'void', ['int']);
 
 /** The kernel's id of the calling thread, as in /proc/self/task and in userfaultfd's messages. */
 export function threadId(): number {

@@ -3,28 +3,10 @@ import { checkIoctl } from './ioctl.ts';
 import { check, declare, lastErrno } from './libc.ts';
 import { StructMemory } from './struct-memory.ts';
 
-const libcShutdown = declare<(fd: number, how: number) => number>('shutdown', 'int', [
-  'int',
-  'int',
-]);
-const libcSocketpair = declare<
-  (domain: number, type: number, protocol: number, address: number) => number
->('socketpair', 'int', ['int', 'int', 'int', 'uintptr_t']);
-type SocketOption = (
-  fd: number,
-  level: number,
-  option: number,
-  address: number,
-  length: number,
-) => number;
-const libcSetsockopt = declare<SocketOption>('setsockopt', 'int', [
-  'int',
-  'int',
-  'int',
-  'uintptr_t',
-  'uint32_t',
-]);
-const libcGetsockopt = declare<SocketOption>('getsockopt', 'int', [
+const libcShutdown = declare('shutdown', 'int', ['int', 'int']);
+const libcSocketpair = declare('socketpair', 'int', ['int', 'int', 'int', 'uintptr_t']);
+const libcSetsockopt = declare('setsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']);
+const libcGetsockopt = declare('getsockopt', 'int', [
   'int',
   'int',
   'int',
