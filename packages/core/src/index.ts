@@ -1,1 +1,2 @@
-export {};
+export type { Guest } from './guest.ts';
+export type { RamBacking, RamBlock } from './memory/ram-block.ts';

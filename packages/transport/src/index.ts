@@ -1,1 +1,32 @@
-export {};
+export { type Address, formatAddress, parseAddress, sameAddress } from './address.ts';
+export { Channel } from './channel.ts';
+export { channelSource, writeBatch, writeBytes } from './channel-io.ts';
+export { dial, type DialOptions } from './dial.ts';
+export { ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
+export {
+  BLOCKS_MAX,
+  type ControlMessage,
+  type ControlType,
+  decodeControl,
+  type DestinationPhase,
+  encodeControl,
+  encodeDevice,
+  type ReceivedProof,
+} from './framing/control.ts';
+export {
+  BITMAP_BODY_BYTES_MAX,
+  decodeFrameHeader,
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  type FrameHeader,
+  type FrameLimits,
+  FrameType,
+  isRunInside,
+  newFrameHeader,
+  PAGES_BODY_BYTES_MAX,
+} from './framing/frame.ts';
+export { FrameBatch } from './framing/frame-batch.ts';
+export { type ByteSource, FrameReader } from './framing/frame-reader.ts';
+export { type Hello, PROTOCOL_VERSION, type Role } from './framing/opening.ts';
+export { type Admission, Listener, type ListenOptions } from './listen.ts';
+export { isSameMigration, newSession, type Session } from './session.ts';

@@ -1,0 +1,70 @@
+import { MigrationError } from './errors.ts';
+
+/** What we implement, with our defaults; QEMU's names (qapi/migration.json, MigrationCapability). */
+export const capabilityDefaults = {
+  events: false,
+  'postcopy-ram': false,
+  /** The urgent channel; QEMU's default is off. */
+  'postcopy-preempt': true,
+  'postcopy-blocktime': false,
+  'return-path': true,
+  'validate-uuid': false,
+} as const satisfies Record<string, boolean>;
+
+export type Capability = keyof typeof capabilityDefaults;
+export type Capabilities = Readonly<Record<Capability, boolean>>;
+
+/** Those that both sides must agree on: the source sends them, the destination adopts or refuses. */
+export const sharedCapabilities = ['postcopy-ram', 'postcopy-preempt', 'validate-uuid'] as const satisfies readonly Capability[];
+
+/** QEMU's others: known by name, refused when switched on, silent when left off. */
+export const unsupportedCapabilities = [
+  'xbzrle',
+  'rdma-pin-all',
+  'auto-converge',
+  'x-colo',
+  'release-ram',
+  'pause-before-switchover',
+  'multifd',
+  'dirty-bitmaps',
+  'late-block-activate',
+  'x-ignore-shared',
+  'background-snapshot',
+  'zero-copy-send',
+  'switchover-ack',
+  'dirty-limit',
+  'mapped-ram',
+] as const;
+
+export function isCapability(name: string): name is Capability {
+  return Object.hasOwn(capabilityDefaults, name);
+}
+
+/**
+ * @returns `current` with `changes` applied: all of them or none.
+ * @throws {MigrationError} `ERR_ARGUMENT` naming the capability that is unknown, not implemented, or
+ *   cannot be switched off.
+ */
+export function changeCapabilities(
+  current: Capabilities,
+  changes: readonly { readonly capability: string; readonly state: boolean }[],
+): Capabilities {
+  const next: Record<Capability, boolean> = { ...current };
+  for (const { capability, state } of changes) {
+    if (isCapability(capability)) {
+      if (capability === 'return-path' && !state) {
+        throw refuse("capability 'return-path' cannot be switched off: every migration proves its end");
+      }
+      next[capability] = state;
+    } else if (!(unsupportedCapabilities as readonly string[]).includes(capability)) {
+      throw refuse(`unknown capability '${capability}'`);
+    } else if (state) {
+      throw refuse(`capability '${capability}' is not supported`);
+    }
+  }
+  return next;
+}
+
+function refuse(message: string): MigrationError {
+  return new MigrationError('ERR_ARGUMENT', message);
+}

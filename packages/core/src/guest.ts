@@ -1,0 +1,31 @@
+import type { RamBlock } from './memory/ram-block.ts';
+
+/**
+ * What is migrated, as the engine sees it: RAM, vCPUs that stop and go, and device state. The
+ * engine moves the RAM by its addresses; what device state means is the guest's own affair.
+ */
+export interface Guest {
+  /** In a fixed order, the same on both sides: a block is known by its id and its index. */
+  readonly ram: readonly RamBlock[];
+
+  /**
+   * Stops every vCPU; idempotent.
+   *
+   * @returns when all have stopped: from then on RAM and device state are still.
+   */
+  pause(): Promise<void>;
+
+  /** Starts every vCPU; idempotent. @returns when all run. */
+  resume(): Promise<void>;
+
+  /** Everything but RAM, as an opaque document. Called on a stopped guest only. */
+  saveDeviceState(): Uint8Array;
+
+  /**
+   * Takes over a document made by `saveDeviceState` elsewhere; must not touch guest RAM, whose
+   * pages may be missing. Called on a stopped guest only; `resume` then continues from there.
+   *
+   * @throws when the document is not one of this kind of guest; the guest is then unchanged.
+   */
+  loadDeviceState(state: Uint8Array): void;
+}

@@ -1,0 +1,111 @@
+import { closeSync, openSync } from 'node:fs';
+import {
+  Advice,
+  advise,
+  closeDescriptor,
+  createMemfd,
+  mapAnonymous,
+  mapShared,
+  nameMapping,
+  pageBytes,
+  setFileBytes,
+  unmap,
+} from '@godwit/posix';
+import { MigrationError } from '../errors.ts';
+import type { RamBacking, RamBlock } from './ram-block.ts';
+
+export interface RamBlockSpec {
+  readonly id: string;
+  /** A multiple of the page size. */
+  readonly byteLength: number;
+}
+
+/** The mappings of a guest's RAM; unmapped when disposed, after every thread that touches them. */
+export interface GuestRam extends Disposable {
+  readonly blocks: readonly RamBlock[];
+}
+
+/**
+ * Maps fresh RAM that reads as zero and takes no room before it is touched.
+ *
+ * @param backing with `file:PATH` the first block lives in PATH, the others in PATH.ID; the files
+ *   must be new or empty, and stay when the RAM is gone.
+ * @throws {MigrationError} `ERR_ARGUMENT`: sizes, ids, or a file that holds something already.
+ */
+export function allocateRam(specs: readonly RamBlockSpec[], backing: RamBacking = 'anon'): GuestRam {
+  const blocks: RamBlock[] = [];
+  const release = (): void => {
+    for (const block of blocks.splice(0)) unmap(block.address, block.byteLength);
+  };
+  try {
+    for (const [index, spec] of specs.entries()) {
+      checkSpec(spec, specs);
+      blocks.push(mapBlock(spec, backing, index));
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { blocks: [...blocks], [Symbol.dispose]: release };
+}
+
+/** Throws the content of pages away: they are as if never touched. */
+export function discardPages(block: RamBlock, firstPage: number, pageCount: number): void {
+  // DONTNEED would only unmap a shared page: the file would still hold it.
+  const advice = block.backing === 'anon' ? Advice.DONTNEED : Advice.REMOVE;
+  advise(block.address + firstPage * block.pageBytes, pageCount * block.pageBytes, advice);
+}
+
+function checkSpec(spec: RamBlockSpec, specs: readonly RamBlockSpec[]): void {
+  const { id, byteLength } = spec;
+  if (id === '' || Buffer.byteLength(id) > 255 || specs.some((s) => s !== spec && s.id === id)) {
+    throw new MigrationError('ERR_ARGUMENT', `RAM block id '${id}' is empty, too long or not unique`);
+  }
+  if (!Number.isSafeInteger(byteLength) || byteLength <= 0 || byteLength % pageBytes !== 0) {
+    const message = `RAM block '${id}': ${byteLength} bytes are not a multiple of ${pageBytes}`;
+    throw new MigrationError('ERR_ARGUMENT', message);
+  }
+}
+
+function mapBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBlock {
+  const address = mapBacking(spec, backing, index);
+  return { ...spec, pageBytes, address, backing };
+}
+
+function mapBacking(spec: RamBlockSpec, backing: RamBacking, index: number): number {
+  const { id, byteLength } = spec;
+  if (backing === 'anon') {
+    const address = mapAnonymous(byteLength);
+    nameMapping(address, byteLength, `godwit ${id}`);
+    return address;
+  }
+  // The mapping holds the file: the descriptor is not needed any more.
+  if (backing === 'memfd') {
+    const descriptor = createMemfd(`godwit ${id}`);
+    try {
+      setFileBytes(descriptor, byteLength);
+      return mapShared(descriptor, byteLength);
+    } finally {
+      closeDescriptor(descriptor);
+    }
+  }
+  const path = backing.slice('file:'.length) + (index === 0 ? '' : `.${id}`);
+  return mapFile(path, byteLength);
+}
+
+function mapFile(path: string, byteLength: number): number {
+  let descriptor: number;
+  try {
+    // "x": what is there already may be somebody's data, and would not be this guest's.
+    descriptor = openSync(path, 'wx+', 0o600);
+  } catch (cause) {
+    const message = `cannot create '${path}' for guest RAM (it must not exist yet): ${(cause as Error).message}`;
+    throw new MigrationError('ERR_ARGUMENT', message, { cause });
+  }
+  try {
+    setFileBytes(descriptor, byteLength);
+    return mapShared(descriptor, byteLength);
+  } finally {
+    closeSync(descriptor);
+  }
+}

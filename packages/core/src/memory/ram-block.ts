@@ -1,0 +1,17 @@
+/** Where the bytes of a block live: private memory, a memfd, or a file that outlives the process. */
+export type RamBacking = 'anon' | 'memfd' | `file:${string}`;
+
+/**
+ * One contiguous part of guest RAM, mapped into this process. Structured-cloneable: threads of the
+ * same process are given the block and view its address.
+ */
+export interface RamBlock {
+  /** The block's name, the same on both sides of a migration, as QEMU's (`pc.ram`); ≤ 255 bytes. */
+  readonly id: string;
+  /** A multiple of `pageBytes`. */
+  readonly byteLength: number;
+  readonly pageBytes: number;
+  /** Page-aligned, valid in this process only. */
+  readonly address: number;
+  readonly backing: RamBacking;
+}

@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
+import { type Address, formatAddress } from './address.ts';
+import { Channel } from './channel.ts';
+import { ChannelError } from './errors.ts';
+import {
+  ANSWER_BYTES,
+  answerReasonBytes,
+  type Answer,
+  decodeAnswer,
+  decodeGreeting,
+  encodeHello,
+  GREETING_BYTES,
+  type Greeting,
+  NONCE_BYTES,
+  PROTOCOL_VERSION,
+  type Role,
+} from './framing/opening.ts';
+import { OpeningSocket } from './opening-socket.ts';
+import { answerProof, helloProof, isSameProof, type ProofSubject, type Session } from './session.ts';
+
+export interface DialOptions {
+  readonly session: Session;
+  readonly role: Role;
+  readonly epoch: number;
+  /** The first connection of a session: the hello hands the secret over. */
+  readonly newSession?: boolean;
+  readonly index?: number;
+  /** For connecting and for the whole opening, each. */
+  readonly timeoutMillis: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Connects and opens: afterwards both sides have proved that they belong to the session.
+ *
+ * @throws {ChannelError} `ERR_CONNECT`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_REFUSED` (with the
+ *   acceptor's reason), `ERR_STRANGER`, `ERR_PROTOCOL`, `ERR_CLOSED`. Nothing is left open.
+ */
+export async function dial(address: Address, options: DialOptions): Promise<Channel> {
+  const socket = await connectSocket(address, options);
+  const opening = new OpeningSocket(socket);
+  const giveUp = (error: ChannelError): void => opening.destroy(error);
+  const watch = watchOpening(address, options, giveUp);
+  try {
+    const { role, epoch } = options;
+    return new Channel(await open(opening, options), role, epoch);
+  } catch (error) {
+    opening.destroy(new ChannelError('ERR_CLOSED', 'the opening failed'));
+    if (error instanceof ChannelError) {
+      throw new ChannelError(error.code, `${formatAddress(address)}: ${error.message}`, {
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    watch.stop();
+  }
+}
+
+/** @returns the descriptor of the opened connection. */
+async function open(opening: OpeningSocket, options: DialOptions): Promise<number> {
+  const { session, role, epoch, index = 0, newSession = false } = options;
+  const greeting = decodeGreeting(await opening.read(GREETING_BYTES));
+  checkVersion(greeting);
+  const helloNonce = randomBytes(NONCE_BYTES);
+  const subject = { role, index, epoch, greetingNonce: greeting.nonce, helloNonce };
+  const hello = {
+    version: PROTOCOL_VERSION,
+    role,
+    newSession,
+    epoch,
+    migrationId: session.migrationId,
+    nonce: helloNonce,
+    proof: newSession ? session.secret : helloProof(session, subject),
+    index,
+  };
+  opening.write(encodeHello(hello));
+  const fixed = await opening.read(ANSWER_BYTES);
+  const reasonBytes = answerReasonBytes(fixed);
+  const reason = reasonBytes === 0 ? Buffer.alloc(0) : await opening.read(reasonBytes);
+  checkAnswer(decodeAnswer(Buffer.concat([fixed, reason])), session, subject);
+  return opening.detach();
+}
+
+function checkVersion(greeting: Greeting): void {
+  if (greeting.versionMin <= PROTOCOL_VERSION && PROTOCOL_VERSION <= greeting.versionMax) return;
+  const spoken = `${greeting.versionMin} to ${greeting.versionMax}`;
+  const message = `the destination speaks versions ${spoken}, this side speaks ${PROTOCOL_VERSION}`;
+  throw new ChannelError('ERR_REFUSED', message);
+}
+
+function checkAnswer(answer: Answer, session: Session, subject: ProofSubject): void {
+  if (answer.status !== 'accepted') {
+    throw new ChannelError('ERR_REFUSED', `refused (${answer.status}): ${answer.reason}`);
+  }
+  if (!isSameProof(answer.proof, answerProof(session, subject))) {
+    throw new ChannelError('ERR_STRANGER', 'whoever listens there cannot prove this session');
+  }
+}
+
+async function connectSocket(address: Address, options: DialOptions): Promise<Socket> {
+  const name = formatAddress(address);
+  const { timeoutMillis, signal } = options;
+  if (signal?.aborted === true) throw new ChannelError('ERR_ABORTED', `${name}: given up`);
+  const target = address.type === 'unix' ? { path: address.path } : hostOf(address);
+  return await new Promise<Socket>((resolve, reject) => {
+    const socket = connect(target);
+    const watch = watchOpening(address, options, (error) => end(error));
+    const end = (error?: ChannelError): void => {
+      watch.stop();
+      socket.removeAllListeners();
+      if (error === undefined) return resolve(socket);
+      socket.on('error', () => undefined); // destroyed while connecting: nobody is left to tell
+      socket.destroy();
+      reject(error);
+    };
+    socket.once('error', (cause) => {
+      end(new ChannelError('ERR_CONNECT', `cannot connect to ${name}: ${cause.message}`, { cause }));
+    });
+    socket.once('connect', () => {
+      if (address.type === 'tcp') socket.setNoDelay(true);
+      end();
+    });
+    if (timeoutMillis <= 0) end(new ChannelError('ERR_TIMEOUT', `${name}: no time to connect`));
+  });
+}
+
+function hostOf(address: { host: string; port: number }): { host: string; port: number } {
+  return { host: address.host === '' ? 'localhost' : address.host, port: address.port };
+}
+
+/** Calls `giveUp` once, when time is up or the caller aborts, unless stopped before. */
+function watchOpening(
+  address: Address,
+  options: DialOptions,
+  giveUp: (error: ChannelError) => void,
+): { stop(): void } {
+  const { timeoutMillis, signal } = options;
+  const name = formatAddress(address);
+  const timer = setTimeout(() => {
+    giveUp(new ChannelError('ERR_TIMEOUT', `no answer within ${timeoutMillis} ms`));
+  }, timeoutMillis);
+  const abort = (): void => giveUp(new ChannelError('ERR_ABORTED', `${name}: given up`));
+  signal?.addEventListener('abort', abort, { once: true });
+  return {
+    stop(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    },
+  };
+}

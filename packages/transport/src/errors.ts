@@ -1,0 +1,25 @@
+/** What can go wrong between two ends; transport knows of no guest, so none of this says who holds it. */
+export const channelErrorCodes = {
+  ERR_ADDRESS: 'the address is not one of tcp:HOST:PORT, unix:PATH',
+  ERR_LISTEN: 'the address cannot be listened on',
+  ERR_CONNECT: 'nobody accepted the connection',
+  ERR_TIMEOUT: 'the other side did not answer in time',
+  ERR_ABORTED: 'given up on request',
+  ERR_CLOSED: 'the connection ended',
+  ERR_REFUSED: 'the other side refused the connection by name',
+  ERR_STRANGER: 'the other side is not the peer of this session',
+  ERR_PROTOCOL: 'the other side sent something the protocol does not allow here',
+} as const;
+
+export type ChannelErrorCode = keyof typeof channelErrorCodes;
+
+/** Callers match on `code`; the message is for people and names the address or the offence. */
+export class ChannelError extends Error {
+  override readonly name = 'ChannelError';
+  readonly code: ChannelErrorCode;
+
+  constructor(code: ChannelErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

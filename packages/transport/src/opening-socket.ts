@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { duplicateDescriptor, setBlocking } from '@godwit/posix';
+import { ChannelError } from './errors.ts';
+
+/** More than the longest message of an opening: whoever sends more speaks something else. */
+const OPENING_BYTES_MAX = 512;
+
+/**
+ * A connection while it is being opened: whole messages in and out of a `net.Socket`, on the event
+ * loop, until its descriptor is handed to a thread. Ends with `detach` or `destroy`.
+ */
+export class OpeningSocket {
+  readonly #socket: Socket;
+  #received: Buffer = Buffer.alloc(0);
+  #waiting: { bytes: number; resolve: (bytes: Buffer) => void } | undefined;
+  #fail: (error: ChannelError) => void = () => undefined;
+  readonly #failed: Promise<never>;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#failed = new Promise<never>((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    this.#failed.catch(() => undefined); // told to whoever waits; nobody has to
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('error', (cause) => {
+      this.#fail(new ChannelError('ERR_CLOSED', `the connection broke: ${cause.message}`, { cause }));
+    });
+    socket.on('close', () => {
+      this.#fail(new ChannelError('ERR_CLOSED', 'the other side closed the connection'));
+    });
+  }
+
+  /** @throws {ChannelError} `ERR_CLOSED`, or whatever `destroy` was given. */
+  async read(bytes: number): Promise<Buffer> {
+    assert.equal(this.#waiting, undefined);
+    const arrived = new Promise<Buffer>((resolve) => {
+      this.#waiting = { bytes, resolve };
+      this.#serve();
+    });
+    return await Promise.race([arrived, this.#failed]);
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
+  /**
+   * Takes the descriptor over, in blocking mode. Must follow the last `read` in the same turn of
+   * the event loop, so that nothing that comes later is read here.
+   *
+   * @throws {ChannelError} `ERR_PROTOCOL` when the peer sent more than the opening.
+   */
+  detach(): number {
+    if (this.#received.byteLength > 0) {
+      throw new ChannelError('ERR_PROTOCOL', 'bytes after the opening, before it was answered');
+    }
+    // Node offers no public way to give a connected socket's descriptor away (nodejs/node#6294);
+    // `_handle.fd` has been stable since 0.x, and the assertion says so the day it is not.
+    const handle = (this.#socket as unknown as { _handle: { fd?: number } | null })._handle;
+    if (handle === null) throw new ChannelError('ERR_CLOSED', 'the other side closed the connection');
+    assert(typeof handle.fd === 'number' && handle.fd >= 0);
+    const descriptor = duplicateDescriptor(handle.fd);
+    this.#socket.removeAllListeners('data');
+    this.#socket.destroy();
+    setBlocking(descriptor, true);
+    return descriptor;
+  }
+
+  destroy(reason: ChannelError): void {
+    this.#fail(reason);
+    this.#socket.destroy();
+  }
+
+  /** Sends the last words, if they fit, and closes. */
+  end(bytes: Uint8Array): void {
+    this.#socket.end(bytes);
+    this.#socket.destroySoon();
+  }
+
+  #take(chunk: Buffer): void {
+    this.#received = Buffer.concat([this.#received, chunk]);
+    if (this.#received.byteLength > OPENING_BYTES_MAX) {
+      this.destroy(new ChannelError('ERR_STRANGER', 'the other side sends more than an opening'));
+      return;
+    }
+    this.#serve();
+  }
+
+  #serve(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined || this.#received.byteLength < waiting.bytes) return;
+    this.#waiting = undefined;
+    const bytes = this.#received.subarray(0, waiting.bytes);
+    this.#received = this.#received.subarray(waiting.bytes);
+    // Until the next read is asked for nothing more is taken from the kernel.
+    waiting.resolve(bytes);
+  }
+}
