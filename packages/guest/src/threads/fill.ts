@@ -1,0 +1,11 @@
+import { parentPort, workerData } from 'node:worker_threads';
+
+import type { FillTask } from '../fill.ts';
+import { openMemoryPages } from '../pages/memory-pages.ts';
+import { fillPages } from '../pages/page-content.ts';
+
+// Sent by fillGuest, which states the type.
+const { ram, firstPage, endPage, seed, fill } = workerData as FillTask;
+
+fillPages(openMemoryPages(ram), { seed, fill }, firstPage, endPage);
+parentPort?.postMessage(true);

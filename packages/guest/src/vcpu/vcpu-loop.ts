@@ -1,0 +1,89 @@
+import { findSegment, PAGE_WORDS, type MemoryPages } from '../pages/memory-pages.ts';
+import { COUNTER_WORD } from '../pages/page-content.ts';
+import { ownPageCount } from '../program.ts';
+import { PageSequence } from '../workload/page-sequence.ts';
+import { Pacer } from './pacer.ts';
+import { commandKind, type VcpuControl, type VcpuProgram } from './vcpu-control.ts';
+
+/** How many steps are made between two calls of the inner loop; keeps its counter a small integer. */
+const BATCH_STEPS = 2 ** 20;
+
+/**
+ * The life of a vCPU thread: obeys one command after the other until it is told to exit. Parked,
+ * it sleeps on the command word and a command wakes it.
+ */
+export function runVcpu(memory: MemoryPages, control: VcpuControl): void {
+  for (;;) {
+    const { command } = control;
+    const kind = commandKind(command);
+    if (kind === 'exit') return; // unanswered: the end of the thread is the answer
+    const program = kind === 'run' ? control.program : undefined;
+    const walk =
+      program === undefined || program.workload === 'idle'
+        ? undefined
+        : startWalk(memory, control, program);
+    control.acknowledge(command); // before the first step, which may block on a missing page
+    if (program === undefined || walk === undefined) control.waitWhile(command);
+    else pace(walk, control, command, program.rate);
+  }
+}
+
+/** Makes up to `count` steps, fewer when the command changes. */
+type Walk = (command: number, count: number) => number;
+
+function pace(walk: Walk, control: VcpuControl, command: number, rate: number): void {
+  if (rate === 0) {
+    while (control.command === command) walk(command, BATCH_STEPS);
+    return;
+  }
+  const pacer = new Pacer(rate, performance.now());
+  while (control.command === command) {
+    const due = Math.min(pacer.due(performance.now()), BATCH_STEPS);
+    if (due > 0) pacer.made(walk(command, due));
+    else control.waitWhile(command, pacer.millisToNext(performance.now()));
+  }
+}
+
+function startWalk(
+  { pageCount, segments }: MemoryPages,
+  control: VcpuControl,
+  { workload, seed, vcpu, vcpuCount }: VcpuProgram,
+): Walk | undefined {
+  if (workload === 'idle') return undefined;
+  const size = ownPageCount(pageCount, vcpu, vcpuCount);
+  const sequence = new PageSequence({ workload, seed, vcpu, size }, control.steps);
+  const published = control.stepsCell();
+  const sweeping = workload === 'sweep';
+  let segmentIndex = 0;
+
+  return (command, count) => {
+    let steps = published[0] ?? 0;
+    let left = count;
+    while (left > 0 && control.command === command) {
+      const page = vcpu + sequence.next() * vcpuCount;
+      segmentIndex = findSegment(segments, page, segmentIndex);
+      const segment = segments[segmentIndex];
+      if (segment === undefined) break; // findSegment has thrown before this
+      const word = (page - segment.firstPage) * PAGE_WORDS;
+      if (sweeping) incrementByte(segment.words, word);
+      else incrementCounter(segment.words, word + COUNTER_WORD);
+      steps += 1;
+      published[0] = steps; // 64 aligned bits in one store: a reader sees the old count or the new
+      left -= 1;
+    }
+    return count - left;
+  };
+}
+
+/** The lowest byte of a word by 1, modulo 256. */
+function incrementByte(words: Int32Array, index: number): void {
+  const word = words[index] ?? 0;
+  words[index] = (word & ~0xff) | ((word + 1) & 0xff);
+}
+
+/** The 64-bit counter that begins at a word by 1. */
+function incrementCounter(words: Int32Array, index: number): void {
+  const low = ((words[index] ?? 0) + 1) | 0;
+  words[index] = low;
+  if (low === 0) words[index + 1] = (words[index + 1] ?? 0) + 1;
+}
