@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import type { ReceivedProof } from '@godwit/transport';
+import { PageBitmap } from './page-bitmap.ts';
+
+export interface ReceivedBuffers {
+  readonly bitmaps: readonly SharedArrayBuffer[];
+  readonly total: SharedArrayBuffer;
+}
+
+/**
+ * Which pages the destination has, of all blocks; shared by its threads.
+ *
+ * A page is added only after its content is in place. Hence, for whoever finds a page received and
+ * yet not there: it is zero, and was never touched.
+ */
+export class ReceivedPages {
+  readonly bitmaps: readonly PageBitmap[];
+  readonly pagesTotal: number;
+  readonly #count: Int32Array;
+
+  constructor(blockPages: readonly number[], shared?: ReceivedBuffers) {
+    this.bitmaps = blockPages.map((pages, i) => new PageBitmap(pages, shared?.bitmaps[i]));
+    this.pagesTotal = blockPages.reduce((sum, pages) => sum + pages, 0);
+    this.#count = new Int32Array(shared?.total ?? new SharedArrayBuffer(4));
+  }
+
+  get buffers(): ReceivedBuffers {
+    return {
+      bitmaps: this.bitmaps.map((bitmap) => bitmap.buffer),
+      total: this.#count.buffer as SharedArrayBuffer,
+    };
+  }
+
+  get count(): number {
+    return Atomics.load(this.#count, 0);
+  }
+
+  get isComplete(): boolean {
+    return this.count === this.pagesTotal;
+  }
+
+  /** @returns whether this call made the set complete: true for exactly one caller. */
+  addRun(block: number, first: number, count: number): boolean {
+    const added = (this.bitmaps[block] as PageBitmap).addRun(first, count);
+    return added > 0 && Atomics.add(this.#count, 0, added) + added === this.pagesTotal;
+  }
+
+  removeRun(block: number, first: number, count: number): void {
+    Atomics.sub(this.#count, 0, (this.bitmaps[block] as PageBitmap).takeRun(first, count));
+  }
+
+  /** While nothing is added or removed. */
+  proof(): ReceivedProof {
+    return proofOf(this.bitmaps);
+  }
+}
+
+/** Count and digest, as both sides compute them (docs/PROTOCOL.md, section 4). */
+export function proofOf(bitmaps: readonly PageBitmap[]): ReceivedProof {
+  const hash = createHash('sha256');
+  let pages = 0;
+  for (const bitmap of bitmaps) {
+    hash.update(bitmap.toBytes());
+    pages += bitmap.count();
+  }
+  return { pages, digest: hash.digest() };
+}
+
+export function isSameReceived(a: ReceivedProof, b: ReceivedProof): boolean {
+  return a.pages === b.pages && Buffer.from(a.digest).equals(b.digest);
+}
+
+/** What is received when `missing` is all that is not. */
+export function complementOf(missing: readonly PageBitmap[]): PageBitmap[] {
+  return missing.map((bitmap) => {
+    const others = new PageBitmap(bitmap.pages);
+    others.fill();
+    bitmap.forEachRun((first, count) => others.takeRun(first, count));
+    return others;
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * Counters that one thread writes and the main thread reads, without messages: 64-bit floats do not
+ * tear. Each thread has its own, so none is written by two.
+ */
+export class Counters<Name extends string> {
+  readonly buffer: SharedArrayBuffer;
+  readonly #names: readonly Name[];
+  readonly #values: Float64Array;
+
+  constructor(names: readonly Name[], buffer = new SharedArrayBuffer(names.length * 8)) {
+    this.buffer = buffer;
+    this.#names = names;
+    this.#values = new Float64Array(buffer);
+  }
+
+  add(name: Name, value: number): void {
+    this.#values[this.#names.indexOf(name)]! += value;
+  }
+
+  get(name: Name): number {
+    return this.#values[this.#names.indexOf(name)] as number;
+  }
+}
+
+export const senderCounters = ['normalPages', 'zeroPages', 'bytes', 'syncs'] as const;
+export type SenderCounters = Counters<(typeof senderCounters)[number]>;
+
+export const returnPathCounters = [
+  'requests',
+  'impossibleRequests',
+  'repeatedRequests',
+  'urgentPages',
+  'urgentZeroPages',
+  'urgentBytes',
+] as const;
+export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
+
+export const receiverCounters = ['normalPages', 'zeroPages', 'bytes', 'duplicatePages'] as const;
+export type ReceiverCounters = Counters<(typeof receiverCounters)[number]>;
+
+export const faultCounters = [
+  'faults',
+  'requests',
+  /** Faults on pages that are received as zero: answered here, without a request. */
+  'localFaults',
+  /** Milliseconds during which every vCPU waited at once (QEMU: postcopy-blocktime). */
+  'blocktimeMillis',
+] as const;
+export type FaultCounters = Counters<(typeof faultCounters)[number]>;

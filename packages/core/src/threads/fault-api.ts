@@ -1,0 +1,34 @@
+import type { ReceivedBuffers } from '../memory/received-pages.ts';
+import type { RamBlock } from '../memory/ram-block.ts';
+
+export interface FaultData {
+  readonly blocks: readonly RamBlock[];
+  readonly received: ReceivedBuffers;
+  readonly requested: readonly SharedArrayBuffer[];
+  readonly ledger: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly histogram: SharedArrayBuffer;
+  readonly eventfd: number;
+  readonly vcpus: number;
+}
+
+export type FaultCommands = {
+  /** Missing pages are noticed through this userfaultfd; -1: none, or no more. */
+  watch: { argument: number; answer: void };
+  /** The return path; -1: none, faults are kept until there is one again. */
+  attach: { argument: number; answer: void };
+  /** Writes frames to the return path. */
+  write: { argument: readonly Uint8Array[]; answer: void };
+  /** Asks for every page that was asked for and has not come; and from now on for new ones. */
+  serve: { argument: undefined; answer: void };
+  /** Milliseconds that each vCPU's thread has waited, by thread id. */
+  blocktime: { argument: undefined; answer: readonly (readonly [threadId: number, millis: number])[] };
+  /** Leaves the loop: the thread can be ended. */
+  stop: { argument: undefined; answer: void };
+};
+
+/** The link broke under a page request. */
+export interface FaultEvent {
+  readonly type: 'link-lost';
+  readonly message: string;
+}

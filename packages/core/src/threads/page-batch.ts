@@ -1,0 +1,117 @@
+import { FrameBatch, FrameType, writeBatch } from '@godwit/transport';
+import { PageContent } from '../memory/page-content.ts';
+import type { PageBitmap } from '../memory/page-bitmap.ts';
+import type { RamBlock } from '../memory/ram-block.ts';
+
+/** What a thread needs to know of the guest's memory; made of shared parts, one copy a thread. */
+export interface PageTables {
+  readonly blocks: readonly RamBlock[];
+  /** Pages to be sent. */
+  readonly dirty: readonly PageBitmap[];
+  /** Pages that exist; the others are zero without being read. */
+  readonly present: readonly PageBitmap[];
+}
+
+/** 1 MiB of 4 KiB pages: longer runs bring nothing, and a frame has a limit. */
+const RUN_PAGES_MAX = 256;
+
+/**
+ * Frames of claimed pages on their way to one descriptor. A page is claimed by whoever clears its
+ * dirty bit, and then must be added here and written: a claim that is not written is a lost page
+ * until a recovery compares the bitmaps.
+ */
+export class PageBatch implements Disposable {
+  normalPages = 0;
+  zeroPages = 0;
+  readonly #tables: PageTables;
+  readonly #contents: readonly PageContent[];
+  readonly #batch = new FrameBatch();
+
+  constructor(tables: PageTables) {
+    this.#tables = tables;
+    this.#contents = tables.blocks.map((block) => new PageContent(block));
+  }
+
+  get byteLength(): number {
+    return this.#batch.byteLength;
+  }
+
+  get isFull(): boolean {
+    return this.#batch.isFull;
+  }
+
+  /**
+   * Claims the dirty pages from `page` on that make one frame, at most `pagesMax`, and adds them.
+   *
+   * @returns the pages that are dealt with: 0 when somebody else took `page` meanwhile.
+   */
+  claim(block: number, page: number, pagesMax: number): number {
+    const dirty = this.#tables.dirty[block] as PageBitmap;
+    const present = this.#tables.present[block] as PageBitmap;
+    if (!present.has(page)) {
+      const limit = present.next(page);
+      const taken = dirty.takeAhead(page, (limit < 0 ? dirty.pages : limit) - page);
+      if (taken > 0) this.#addZero(block, page, taken);
+      return taken;
+    }
+    const limit = this.#endOfRun(block, page, pagesMax);
+    const contents = this.#contents[block] as PageContent;
+    // Looked at before the claim: a page that the guest writes meanwhile is in the dirty log.
+    const zero = contents.isZero(page);
+    let end = page + 1;
+    while (end < limit && contents.isZero(end) === zero) end += 1;
+    const taken = dirty.takeAhead(page, end - page);
+    if (taken === 0) return 0;
+    if (zero) this.#addZero(block, page, taken);
+    else this.#addPages(block, page, taken);
+    return taken;
+  }
+
+  /** Adds one page that the caller has claimed itself. */
+  addClaimed(block: number, page: number): void {
+    const present = this.#tables.present[block] as PageBitmap;
+    const contents = this.#contents[block] as PageContent;
+    if (!present.has(page) || contents.isZero(page)) this.#addZero(block, page, 1);
+    else this.#addPages(block, page, 1);
+  }
+
+  /** @returns the bytes written. @throws {ChannelError} `ERR_CLOSED`: claimed pages are lost. */
+  write(descriptor: number): number {
+    const bytes = this.#batch.byteLength;
+    if (bytes > 0) writeBatch(descriptor, this.#batch);
+    return bytes;
+  }
+
+  /** Forgets what was not written, for the next link. */
+  clear(): void {
+    this.#batch.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch[Symbol.dispose]();
+  }
+
+  /** Where the dirty, present run that begins at `page` ends, at the latest. */
+  #endOfRun(block: number, page: number, pagesMax: number): number {
+    const dirty = this.#tables.dirty[block] as PageBitmap;
+    const present = this.#tables.present[block] as PageBitmap;
+    const end = Math.min(page + Math.min(pagesMax, RUN_PAGES_MAX), dirty.pages);
+    const clean = dirty.nextClear(page + 1, end);
+    const dirtyEnd = clean < 0 ? end : clean;
+    const absent = present.nextClear(page + 1, dirtyEnd);
+    return absent < 0 ? dirtyEnd : absent;
+  }
+
+  #addPages(block: number, first: number, count: number): void {
+    const ram = this.#tables.blocks[block] as RamBlock;
+    const bytes = count * ram.pageBytes;
+    const address = ram.address + first * ram.pageBytes;
+    this.#batch.add(FrameType.PAGES, block, first, count, address, bytes);
+    this.normalPages += count;
+  }
+
+  #addZero(block: number, first: number, count: number): void {
+    this.#batch.add(FrameType.ZERO, block, first, count, 0, 0);
+    this.zeroPages += count;
+  }
+}

@@ -1,0 +1,40 @@
+import type { RamBlock } from '../memory/ram-block.ts';
+import type { Rate } from './sender-control.ts';
+
+export interface RamSenderData {
+  readonly blocks: readonly RamBlock[];
+  readonly blockPages: readonly number[];
+  readonly dirty: readonly SharedArrayBuffer[];
+  readonly present: readonly SharedArrayBuffer[];
+  readonly control: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+}
+
+export interface TransferOrder {
+  /** A number never used before; `SenderControl.stop` names it. */
+  readonly transfer: number;
+  readonly rate: Rate;
+  /** Ends a pass of this number with its frame, unless stopped. */
+  readonly pass?: number;
+}
+
+export interface TransferResult {
+  readonly stopped: boolean;
+  readonly bytes: number;
+  readonly millis: number;
+}
+
+/** What the main thread tells the ram-sender; every write to the main channel goes through here. */
+export type RamSenderCommands = {
+  /** The descriptor of the main channel, from now on. */
+  attach: { argument: number; answer: void };
+  /** Begins to note writes; every page is dirty, those that exist are present. */
+  track: { argument: undefined; answer: { dirtyPages: number } };
+  sync: { argument: undefined; answer: { dirtyPages: number; dirtiedPages: number } };
+  /** Stops noting writes. */
+  untrack: { argument: undefined; answer: void };
+  transfer: { argument: TransferOrder; answer: TransferResult };
+  /** Tells the destination that what is dirty here is stale there. */
+  discard: { argument: undefined; answer: void };
+  write: { argument: readonly Uint8Array[]; answer: void };
+};

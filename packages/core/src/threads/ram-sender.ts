@@ -1,0 +1,152 @@
+import { workerData } from 'node:worker_threads';
+import { NativeBuffer } from '@godwit/posix';
+import { encodeControl, FrameType, writeBytes } from '@godwit/transport';
+import { bitmapFrames } from '../memory/bitmap-frames.ts';
+import { PagemapDirtyLog } from '../memory/dirty-log.ts';
+import { PageBitmap } from '../memory/page-bitmap.ts';
+import { Counters, senderCounters } from './counters.ts';
+import { Pacer } from './pacer.ts';
+import { PageBatch } from './page-batch.ts';
+import { SenderControl } from './sender-control.ts';
+import type { RamSenderCommands, RamSenderData, TransferResult, TransferOrder } from './ram-sender-api.ts';
+import { serveThread } from './serve-thread.ts';
+
+/*
+ * The source's writer of the main channel: dirty pages, and every control frame between them.
+ */
+
+/** How much leaves in one writev while nothing waits behind it, and while a request may. */
+const BATCH_BYTES = 1024 * 1024;
+const BATCH_BYTES_SHARED = 128 * 1024;
+/** Upper bound of one sleep, so that a lost wake-up could never stall a transfer. */
+const SLEEP_MILLIS_MAX = 1000;
+
+const data = workerData as RamSenderData;
+const { blocks } = data;
+const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
+const present = data.present.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
+const control = new SenderControl(data.control);
+const counters = new Counters(senderCounters, data.counters);
+const batch = new PageBatch({ blocks, dirty, present });
+const pacer = new Pacer();
+let descriptor = -1;
+let dirtyLog: PagemapDirtyLog | undefined;
+
+serveThread<RamSenderCommands>({
+  attach(newDescriptor) {
+    descriptor = newDescriptor;
+    batch.clear();
+  },
+  track() {
+    dirtyLog = new PagemapDirtyLog(blocks);
+    for (const bitmap of dirty) bitmap.fill();
+    dirtyLog.sync(dirty, present);
+    counters.add('syncs', 1);
+    return { dirtyPages: countDirty() };
+  },
+  sync() {
+    const dirtiedPages = dirtyLog?.sync(dirty, present) ?? 0;
+    counters.add('syncs', 1);
+    return { dirtyPages: countDirty(), dirtiedPages };
+  },
+  untrack() {
+    dirtyLog?.[Symbol.dispose]();
+    dirtyLog = undefined;
+  },
+  transfer,
+  discard() {
+    for (const frame of bitmapFrames(FrameType.DISCARD, dirty)) write(frame);
+  },
+  write(frames) {
+    for (const frame of frames) write(frame);
+  },
+});
+
+/** Sends every dirty page once, in order, requested ones first; or until it is stopped. */
+function transfer(order: TransferOrder): TransferResult {
+  const started = performance.now();
+  const bytesBefore = counters.get('bytes');
+  const stopped = !transferPages(order);
+  if (!stopped && order.pass !== undefined) write(encodeControl({ t: 'pass', n: order.pass }));
+  return {
+    stopped,
+    bytes: counters.get('bytes') - bytesBefore,
+    millis: performance.now() - started,
+  };
+}
+
+function transferPages(order: TransferOrder): boolean {
+  for (let block = 0; block < blocks.length; block++) {
+    const bitmap = dirty[block] as PageBitmap;
+    for (let page = bitmap.next(0); page >= 0; page = bitmap.next(page)) {
+      if (!waitForTurn(order)) return false;
+      page += batch.claim(block, page, pagesPerClaim(order));
+      if (batch.isFull || batch.byteLength >= batchBytes(order)) flush();
+    }
+  }
+  flush();
+  return true;
+}
+
+/** Sleeps as the bandwidth limit asks; requested pages leave meanwhile, exempt from it. */
+function waitForTurn(order: TransferOrder): boolean {
+  for (;;) {
+    const { wakeCount } = control;
+    if (control.isStopped(order.transfer)) {
+      flush();
+      return false;
+    }
+    serveRequests();
+    const millis = pacer.waitMillis(control.bandwidth(order.rate), performance.now());
+    if (millis <= 0) return true;
+    flush();
+    control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX));
+  }
+}
+
+/** Without the urgent channel the return path leaves requests in a ring; only this thread claims then. */
+function serveRequests(): void {
+  for (;;) {
+    const request = control.takeRequest();
+    if (request === undefined) return;
+    const [block, page] = request;
+    if (dirty[block]?.take(page) !== true) continue;
+    batch.addClaimed(block, page);
+    flush();
+  }
+}
+
+function flush(): void {
+  const { normalPages, zeroPages } = batch;
+  const bytes = batch.write(descriptor);
+  if (bytes === 0) return;
+  pacer.sent(bytes, performance.now());
+  counters.add('bytes', bytes);
+  counters.add('normalPages', normalPages);
+  counters.add('zeroPages', zeroPages);
+  batch.normalPages = 0;
+  batch.zeroPages = 0;
+}
+
+function pagesPerClaim(order: TransferOrder): number {
+  const pageBytes = blocks[0]?.pageBytes ?? 4096;
+  return Math.max(1, Math.floor((batchBytes(order) - batch.byteLength) / pageBytes));
+}
+
+function batchBytes(order: TransferOrder): number {
+  const max = order.rate === 'postcopy' && control.urgentDescriptor < 0 ? BATCH_BYTES_SHARED : BATCH_BYTES;
+  return pacer.batchBytes(control.bandwidth(order.rate), 1, max);
+}
+
+function write(frame: Uint8Array): void {
+  using scratch = new NativeBuffer(frame.byteLength);
+  scratch.bytes.set(frame);
+  writeBytes(descriptor, scratch.address, frame.byteLength);
+  counters.add('bytes', frame.byteLength);
+}
+
+function countDirty(): number {
+  let pages = 0;
+  for (const bitmap of dirty) pages += bitmap.count();
+  return pages;
+}

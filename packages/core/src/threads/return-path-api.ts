@@ -1,0 +1,21 @@
+import type { ControlMessage } from '@godwit/transport';
+import type { RamSenderData } from './ram-sender-api.ts';
+
+/** It shares what the ram-sender has, with counters of its own. */
+export type ReturnPathData = RamSenderData;
+
+export type ReturnPathCommands = {
+  /** Reads the descriptor until the link ends. @returns when it has ended. */
+  run: { argument: number; answer: void };
+};
+
+/** What arrives on the return path beside page requests. */
+export type ReturnPathEvent =
+  | { readonly type: 'control'; readonly message: ControlMessage }
+  | {
+      readonly type: 'bitmap';
+      readonly block: number;
+      readonly firstPage: number;
+      readonly pageCount: number;
+      readonly bytes: Uint8Array;
+    };

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import type { CommandMessage, Commands, ThreadFailure, ThreadMessage } from './thread.ts';
+
+type Handlers<C extends Commands> = {
+  readonly [K in keyof C]: (argument: C[K]['argument']) => C[K]['answer'];
+};
+
+/** The worker's half of `Thread`: runs each command as it comes, one after the other. */
+export function serveThread<C extends Commands>(handlers: Handlers<C>): void {
+  const port = mainPort();
+  port.on('message', (message: CommandMessage) => runCommand(handlers, message));
+}
+
+/** For a loop that never returns to its event loop: runs the commands that have come meanwhile. */
+export function servePending<C extends Commands>(handlers: Handlers<C>): void {
+  const port = mainPort();
+  for (;;) {
+    const received = receiveMessageOnPort(port) as { message: CommandMessage } | undefined;
+    if (received === undefined) return;
+    runCommand(handlers, received.message);
+  }
+}
+
+/** Tells the main thread something it did not ask for. */
+export function tell(event: unknown): void {
+  mainPort().postMessage({ type: 'event', event } satisfies ThreadMessage);
+}
+
+export function describeFailure(error: unknown): ThreadFailure {
+  if (!(error instanceof Error)) return { code: undefined, message: String(error) };
+  const code = (error as { code?: unknown }).code;
+  return { code: typeof code === 'string' ? code : undefined, message: error.message };
+}
+
+function runCommand<C extends Commands>(handlers: Handlers<C>, message: CommandMessage): void {
+  const port = mainPort();
+  const { id, command, argument } = message;
+  try {
+    const answer = handlers[command]?.(argument);
+    port.postMessage({ type: 'answer', id, answer } satisfies ThreadMessage);
+  } catch (error) {
+    const failure = describeFailure(error);
+    port.postMessage({ type: 'failure', id, failure } satisfies ThreadMessage);
+  }
+}
+
+function mainPort(): MessagePort {
+  assert(parentPort !== null);
+  return parentPort;
+}
