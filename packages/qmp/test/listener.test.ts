@@ -1,0 +1,126 @@
+import { once } from 'node:events';
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { QmpServer } from '../src/server.ts';
+import { RawClient } from './raw-client.ts';
+
+let directory: string;
+let path: string;
+let server: QmpServer;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'qmp-listen-'));
+  path = join(directory, 'qmp');
+  server = new QmpServer({ commands: {} });
+});
+
+afterEach(async () => {
+  await server.close();
+  await rm(directory, { recursive: true });
+});
+
+async function greets(address: string): Promise<void> {
+  await using client = new RawClient(address);
+  expect(await client.message()).toHaveProperty('QMP');
+}
+
+async function rawServer(where: string): Promise<Server> {
+  const raw = createServer((socket) => socket.destroy()).listen(where);
+  await once(raw, 'listening');
+  return raw;
+}
+
+test('the socket file is for its owner alone, and nothing lies beside it', async () => {
+  expect(await server.listen(`unix:${path}`)).toBe(`unix:${path}`);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  expect(await readdir(directory)).toEqual(['qmp']);
+  await greets(`unix:${path}`);
+});
+
+test('close removes the socket file', async () => {
+  await server.listen(`unix:${path}`);
+  await server.close();
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('close leaves a file that is no longer ours', async () => {
+  await server.listen(`unix:${path}`);
+  await rename(path, join(directory, 'moved'));
+  await writeFile(path, 'somebody else');
+  await server.close();
+  expect(await readdir(directory)).toEqual(['moved', 'qmp']);
+});
+
+test('a socket file without a listener is replaced', async () => {
+  const dead = await rawServer(join(directory, 'dead'));
+  await rename(join(directory, 'dead'), path);
+  dead.close();
+  await once(dead, 'close');
+  expect((await stat(path)).isSocket()).toBe(true);
+  await server.listen(`unix:${path}`);
+  await greets(`unix:${path}`);
+});
+
+test('a socket file with a listener is refused and stays', async () => {
+  const other = new QmpServer({ commands: {} });
+  await other.listen(`unix:${path}`);
+  await expect(server.listen(`unix:${path}`)).rejects.toMatchObject({
+    code: 'ERR_ADDRESS_IN_USE',
+    message: `cannot listen on unix:${path}: another server is listening there`,
+  });
+  await greets(`unix:${path}`);
+  await other.close();
+});
+
+test('a file that is no socket is refused and stays', async () => {
+  await writeFile(path, 'precious');
+  await expect(server.listen(`unix:${path}`)).rejects.toMatchObject({
+    code: 'ERR_ADDRESS_IN_USE',
+    message: expect.stringContaining('not a socket'),
+  });
+  expect(await readdir(directory)).toEqual(['qmp']);
+});
+
+test('a directory that is missing is told', async () => {
+  await expect(server.listen(`unix:${directory}/none/qmp`)).rejects.toMatchObject({
+    code: 'ERR_LISTEN',
+    message: expect.stringContaining('ENOENT'),
+  });
+});
+
+test.each([
+  ['tcp:127.0.0.1:0', /^tcp:127\.0\.0\.1:[1-9]\d*$/],
+  ['tcp:localhost:0', /^tcp:(127\.0\.0\.1|\[::1\]):[1-9]\d*$/],
+  ['tcp:[::1]:0', /^tcp:\[::1\]:[1-9]\d*$/],
+])('%s is listened on, with a real port', async (address, real) => {
+  const listening = await server.listen(address);
+  expect(listening).toMatch(real);
+  await greets(listening);
+});
+
+test.each(['tcp:0.0.0.0:0', 'tcp::0', 'tcp:[::]:0', 'tcp:192.0.2.1:0'])(
+  '%s is refused: QMP stays on this machine',
+  async (address) => {
+    await expect(server.listen(address)).rejects.toMatchObject({ code: 'ERR_NOT_LOOPBACK' });
+  },
+);
+
+test('a port that is taken is told', async () => {
+  const taken = await server.listen('tcp:127.0.0.1:0');
+  await expect(server.listen(taken)).rejects.toMatchObject({ code: 'ERR_ADDRESS_IN_USE' });
+});
+
+test('an address that is none is refused by what is wrong with it', async () => {
+  await expect(server.listen('udp:1')).rejects.toMatchObject({ code: 'ERR_ADDRESS' });
+});
+
+test('one server answers on several addresses', async () => {
+  const addresses = [await server.listen(`unix:${path}`), await server.listen('tcp:127.0.0.1:0')];
+  expect(new Set(addresses).size).toBe(2);
+  for (const address of addresses) await greets(address);
+});
