@@ -3,12 +3,11 @@ import { decode, encode } from '@msgpack/msgpack';
 import type { RamBlock } from '@godwit/core';
 
 import { GuestError } from './errors.ts';
-import { countPages } from './pages/memory-pages.ts';
+import { BLOCK_COUNT_MAX, countPages } from './pages/memory-pages.ts';
 import { checkProgram, VCPU_COUNT_MAX, workloads, type GuestProgram } from './program.ts';
 
 export const DEVICE_STATE_BYTES_MAX = 64 * 1024;
 
-const BLOCK_COUNT_MAX = 256;
 const VERSION = 1;
 
 /**

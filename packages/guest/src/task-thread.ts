@@ -1,6 +1,4 @@
-import { Worker } from 'node:worker_threads';
-
-import { threadFile } from './thread-file.ts';
+import { startThread } from './start-thread.ts';
 
 /**
  * Runs a thread that works through its data, posts one answer and ends.
@@ -12,7 +10,7 @@ export async function runTask<Data, Answer>(
   name: 'fill' | 'verifier',
   workerData: Data,
 ): Promise<Answer> {
-  const worker = new Worker(threadFile(name), { workerData, name });
+  const worker = startThread(name, workerData);
   const answers: Answer[] = [];
   const failures: unknown[] = [];
   worker.on('message', (answer: Answer) => answers.push(answer));

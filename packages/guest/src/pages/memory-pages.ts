@@ -11,6 +11,9 @@ export const PAGE_WORDS = PAGE_BYTES / 4;
 /** A view of more than about 4 GiB kills the process; 1 GiB also keeps word offsets in 31 bits. */
 export const SEGMENT_BYTES_MAX = 2 ** 30;
 
+/** Keeps the device state, which names them all, small. */
+export const BLOCK_COUNT_MAX = 128;
+
 /** A run of pages `firstPage` to `endPage` (exclusive) in one array. */
 export interface Segment {
   /** Signed, since the optimised 32-bit arithmetic of V8 is. */
@@ -58,8 +61,11 @@ export function openMemoryPages(
   return { pageCount, segments };
 }
 
-/** @throws {RangeError} when a block is not made of whole pages. */
+/** @throws {RangeError} when a block is not made of whole pages, or there are too many blocks. */
 export function countPages(blocks: readonly Pick<RamBlock, 'id' | 'byteLength'>[]): number {
+  if (blocks.length > BLOCK_COUNT_MAX) {
+    throw new RangeError(`${blocks.length} RAM blocks, the limit is ${BLOCK_COUNT_MAX}`);
+  }
   let pageCount = 0;
   for (const { id, byteLength } of blocks) {
     if (byteLength <= 0 || byteLength % PAGE_BYTES !== 0) {

@@ -1,9 +1,9 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 import type { RamBlock } from '@godwit/core';
 
 import { GuestError } from '../errors.ts';
-import { threadFile } from '../thread-file.ts';
+import { startThread } from '../start-thread.ts';
 import { commandKind, VcpuControl, type CommandKind, type VcpuProgram } from './vcpu-control.ts';
 
 /** What `threads/vcpu.ts` is started with. */
@@ -24,7 +24,7 @@ export class VcpuThread {
   constructor(index: number, ram: readonly RamBlock[], onCrash: (error: GuestError) => void) {
     this.index = index;
     const workerData: VcpuThreadData = { ram, control: this.#control.buffer };
-    this.#worker = new Worker(threadFile('vcpu'), { workerData, name: `vcpu ${index}` });
+    this.#worker = startThread('vcpu', workerData, `vcpu ${index}`);
     const crash = (cause: unknown) => {
       if (this.#crash !== undefined) return; // an error is followed by the exit it causes
       this.#crash = new GuestError('ERR_VCPU_CRASHED', `vCPU ${index}`, { cause });

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mixAll, scaleBelow } from '../mix.ts';
 import type { Workload } from '../program.ts';
 import { addModulo, coprimeBelow, EpochOrder, multiplyModulo } from './epoch-order.ts';
@@ -31,6 +32,7 @@ export class PageSequence {
 
   /** @param steps the steps already made: the sequence goes on from there. */
   constructor(options: SequenceOptions, steps: number) {
+    assert(options.size >= 1 && Number.isSafeInteger(steps) && steps >= 0);
     const levels = sequenceLevels(options);
     this.#orders = levels.map(
       ({ size, seed }, level) =>

@@ -1,0 +1,36 @@
+import type { RamBlock } from '@godwit/core';
+import { mapAnonymous, unmap } from '@godwit/posix';
+import { onTestFinished } from 'vitest';
+import { DummyGuest, type DummyGuestOptions } from '../src/dummy-guest.ts';
+import { PAGE_BYTES } from '../src/pages/memory-pages.ts';
+
+/** Two blocks of anonymous memory, 256 pages and 7 unless told, mapped until the test ends. */
+export function realRam(pages: readonly number[] = [256, 7]): readonly RamBlock[] {
+  return pages.map((count, index) => {
+    const byteLength = count * PAGE_BYTES;
+    const address = mapAnonymous(byteLength);
+    onTestFinished(() => unmap(address, byteLength));
+    return { id: `ram${index}`, byteLength, pageBytes: PAGE_BYTES, address, backing: 'anon' };
+  });
+}
+
+/** A guest that is closed when the test ends, before its RAM is unmapped. */
+export async function realGuest(options: Partial<DummyGuestOptions> = {}): Promise<DummyGuest> {
+  const guest = await DummyGuest.create({ ram: realRam(), fillMemory: true, ...options });
+  onTestFinished(() => guest.close());
+  return guest;
+}
+
+/** Resolves once the guest has made so many steps more than now. */
+export async function runSteps(guest: DummyGuest, count: number): Promise<void> {
+  await reachSteps(guest, guest.stepsTotal + count);
+}
+
+/** Resolves once the guest has made so many steps since it began. */
+export async function reachSteps(guest: DummyGuest, stepsTotal: number): Promise<void> {
+  const limit = AbortSignal.timeout(20_000);
+  while (guest.stepsTotal < stepsTotal) {
+    limit.throwIfAborted();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
