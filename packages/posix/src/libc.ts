@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
-import koffi from 'koffi';
-import { SystemError } from './errors.ts';
+import { createRequire } from 'node:module';
+import type Koffi from 'koffi';
+import { ENOSYS, SystemError } from './errors.ts';
 
 /**
  * The types of libc this package speaks in, and what each is in JavaScript. Pointers are
@@ -21,8 +21,7 @@ interface CTypes {
 }
 type CType = keyof CTypes;
 
-/** Handle on the libc that Node itself is linked with, glibc or musl; undefined off Linux. */
-const libc = process.platform === 'linux' ? koffi.load(null) : undefined;
+const ffi = loadFfi();
 
 /**
  * Declares a function of libc. Where the host lacks it the import still succeeds, and the call throws.
@@ -35,13 +34,13 @@ export function declare<Result extends CType, const Parameters extends readonly 
   result: Result,
   parameters: Parameters,
 ): (...values: { [Index in keyof Parameters]: CTypes[Parameters[Index]] }) => CTypes[Result] {
-  if (libc === undefined) return missing(`${name} needs Linux; this is ${process.platform}`);
+  if (typeof ffi === 'string') return missing(`${name}: ${ffi}`);
   try {
     // Untyped by koffi; it converts by the same C types as `CTypes`, and integers of 64 bits come
     // back as numbers up to 2^53, which sizes, offsets and addresses never pass.
-    return libc.func(name, result, [...parameters]);
+    return ffi.libc.func(name, result, [...parameters]);
   } catch {
-    return missing(`this libc has no ${name}`);
+    return missing(`${name}: this libc has no such function`);
   }
 }
 
@@ -54,6 +53,7 @@ export function declareSyscall(
   name: string,
   numbers: Readonly<Record<string, number>>,
 ): (argument: number) => number {
+  if (typeof ffi === 'string') return missing(`${name}: ${ffi}`);
   const number = numbers[process.arch];
   if (number === undefined) return missing(`${name}: no system call number on ${process.arch}`);
   const syscall = declare('syscall', 'long', ['long', 'long']);
@@ -62,7 +62,7 @@ export function declareSyscall(
 
 /** The calling thread's errno. Read it right after the call that failed, before any other. */
 export function lastErrno(): number {
-  return koffi.errno();
+  return typeof ffi === 'string' ? ENOSYS : ffi.koffi.errno();
 }
 
 /**
@@ -71,34 +71,34 @@ export function lastErrno(): number {
  * @throws {SystemError} the thread's errno.
  */
 export function check(result: number, syscall: string): number {
-  if (result < 0) throw new SystemError(koffi.errno(), syscall);
+  if (result < 0) throw new SystemError(lastErrno(), syscall);
   return result;
-}
-
-/**
- * Where C puts the fields of a struct, in bytes from its start.
- *
- * @param byteLength the size the kernel's header gives, asserted.
- */
-export function layout<Field extends string>(
-  byteLength: number,
-  fields: Record<Field, string>,
-): Readonly<Record<Field, number>> {
-  const struct = koffi.struct(fields);
-  assert.equal(koffi.sizeof(struct), byteLength, `size of { ${Object.keys(fields).join(', ')} }`);
-  const offsets: Partial<Record<Field, number>> = {};
-  for (const field in fields) offsets[field] = koffi.offsetof(struct, field);
-  return offsets as Record<Field, number>; // every key of `fields` was visited
 }
 
 /** An ArrayBuffer over memory that is not JavaScript's; see `viewMemory` for what that demands. */
 export function viewNative(address: number, byteLength: number): ArrayBuffer {
-  return koffi.view(BigInt(address), byteLength);
+  if (typeof ffi === 'string') throw new Error(`view: ${ffi}`);
+  return ffi.koffi.view(BigInt(address), byteLength);
 }
 
-/** Where the bytes of an ArrayBuffer are; they stay there as long as it is reachable. */
+/** Where the bytes of an ArrayBuffer are; 0 where no system call can be made with it anyway. */
 export function addressOf(buffer: ArrayBuffer): number {
-  return Number(koffi.address(buffer));
+  return typeof ffi === 'string' ? 0 : Number(ffi.koffi.address(buffer));
+}
+
+/**
+ * koffi, and the libc that Node itself is linked with, glibc or musl; or why there is neither.
+ * Loaded by hand, because a failed `import` could not be caught: a host without it must still be
+ * able to import this package and ask `probeHost`.
+ */
+function loadFfi(): { koffi: typeof Koffi; libc: ReturnType<typeof Koffi.load> } | string {
+  if (process.platform !== 'linux') return `needs Linux, and this is ${process.platform}`;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi; // its own declarations
+    return { koffi, libc: koffi.load(null) };
+  } catch (error) {
+    return `koffi cannot be loaded: ${String(error)}`;
+  }
 }
 
 function missing(reason: string): () => never {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { openFile } from './io.ts';
 import { checkIoctl, ioctlNumber } from './ioctl.ts';
-import { layout } from './libc.ts';
-import { StructMemory } from './struct-memory.ts';
+import { StructMemory, layoutU64 } from './struct-memory.ts';
 
 const O_RDONLY = 0;
 const ARGUMENT_BYTES = 96;
@@ -12,21 +11,21 @@ const PM_SCAN_WP_MATCHING = 1;
 const PM_SCAN_CHECK_WPASYNC = 2;
 
 /** `struct pm_scan_arg` of <linux/fs.h>. */
-const argument = layout(ARGUMENT_BYTES, {
-  size: 'uint64_t',
-  flags: 'uint64_t',
-  start: 'uint64_t',
-  end: 'uint64_t',
-  walkEnd: 'uint64_t',
-  regions: 'uint64_t',
-  regionCapacity: 'uint64_t',
-  pagesMax: 'uint64_t',
-  categoryInverted: 'uint64_t',
-  categoryMask: 'uint64_t',
-  categoryAnyOf: 'uint64_t',
-  returnMask: 'uint64_t',
-});
-const region = layout(REGION_BYTES, { start: 'uint64_t', end: 'uint64_t', categories: 'uint64_t' });
+const argument = layoutU64(ARGUMENT_BYTES, [
+  'size',
+  'flags',
+  'start',
+  'end',
+  'walkEnd',
+  'regions',
+  'regionCapacity',
+  'pagesMax',
+  'categoryInverted',
+  'categoryMask',
+  'categoryAnyOf',
+  'returnMask',
+]);
+const region = layoutU64(REGION_BYTES, ['start', 'end', 'categories']);
 
 /** What a page can be; bits. @see Linux admin-guide/mm/pagemap, PAGEMAP_SCAN */
 export const PageCategory = {

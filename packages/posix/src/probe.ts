@@ -6,8 +6,14 @@ import { checkIoctl } from './ioctl.ts';
 import { createMemfd } from './memory-files.ts';
 import { NativeBuffer, nameMapping, pageBytes } from './mmap.ts';
 import { PageCategory, PagemapScanner, openPagemap } from './pagemap.ts';
-import { Features, RegisterMode, openUserfaultfd } from './userfaultfd.ts';
-import { probeUserfaultfd, registerRange, type UserfaultfdSupport } from './userfaultfd.ts';
+import {
+  Features,
+  RegisterMode,
+  openUserfaultfd,
+  probeUserfaultfd,
+  registerRange,
+  type UserfaultfdSupport,
+} from './userfaultfd.ts';
 
 const O_RDWR = 2;
 const KVM_GET_API_VERSION = 0xae00;
@@ -102,10 +108,14 @@ function userfaultfdCapability(): UserfaultfdCapability {
   }
 }
 
-/** From the narrowest grant to the widest. In a container, its seccomp profile must allow it too. */
+/**
+ * For root to run, from the narrowest grant to the widest. A container's seccomp profile refuses the
+ * system call whatever these say; then the device is the way, passed into the container.
+ */
 function waysToUserfaultfd(): readonly string[] {
+  const group = process.getgid?.() ?? 0;
   return [
-    'setfacl -m u:$USER:rw /dev/userfaultfd',
+    `chgrp ${group} /dev/userfaultfd && chmod g+rw /dev/userfaultfd`,
     `setcap cap_sys_ptrace+ep ${process.execPath}`,
     'sysctl -w vm.unprivileged_userfaultfd=1',
   ];

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { addressOf } from './libc.ts';
 
 const WORD_RANGE = 2 ** 32;
@@ -44,4 +45,18 @@ export class StructMemory {
   readI64(offset: number): number {
     return (this.i32[(offset >>> 2) + 1] ?? 0) * WORD_RANGE + (this.u32[offset >>> 2] ?? 0);
   }
+}
+
+/**
+ * The offsets of a struct whose fields all have 64 bits, in bytes: every argument of the ioctls here.
+ *
+ * @param byteLength the size by the kernel's header, which the ioctl's number carries too.
+ */
+export function layoutU64<Field extends string>(
+  byteLength: number,
+  fields: readonly Field[],
+): Readonly<Record<Field, number>> {
+  assert.equal(fields.length * 8, byteLength, fields.join());
+  const offsets = fields.map((field, index) => [field, index * 8]);
+  return Object.fromEntries(offsets) as Record<Field, number>; // one entry of each field
 }

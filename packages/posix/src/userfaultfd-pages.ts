@@ -1,7 +1,7 @@
 import { EAGAIN, SystemError } from './errors.ts';
 import { checkIoctl, ioctlNumber, tryIoctl } from './ioctl.ts';
-import { lastErrno, layout } from './libc.ts';
-import { StructMemory } from './struct-memory.ts';
+import { lastErrno } from './libc.ts';
+import { StructMemory, layoutU64 } from './struct-memory.ts';
 import { UFFDIO } from './userfaultfd.ts';
 
 const RANGE_BYTES = 16;
@@ -15,26 +15,11 @@ const UFFDIO_WRITEPROTECT = ioctlNumber.readWrite(UFFDIO, 0x06, PROTECT_BYTES);
 const UFFDIO_CONTINUE = ioctlNumber.readWrite(UFFDIO, 0x07, FILL_BYTES);
 const WRITEPROTECT_MODE_WP = 1;
 
-const copying = layout(COPY_BYTES, {
-  destination: 'uint64_t',
-  source: 'uint64_t',
-  length: 'uint64_t',
-  mode: 'uint64_t',
-  copied: 'int64_t',
-});
+const copying = layoutU64(COPY_BYTES, ['destination', 'source', 'length', 'mode', 'copied']);
 /** `struct uffdio_zeropage` and `struct uffdio_continue` alike. */
-const filling = layout(FILL_BYTES, {
-  start: 'uint64_t',
-  length: 'uint64_t',
-  mode: 'uint64_t',
-  filled: 'int64_t',
-});
+const filling = layoutU64(FILL_BYTES, ['start', 'length', 'mode', 'filled']);
 /** `struct uffdio_writeprotect`; its first two fields are `struct uffdio_range`. */
-const protecting = layout(PROTECT_BYTES, {
-  start: 'uint64_t',
-  length: 'uint64_t',
-  mode: 'uint64_t',
-});
+const protecting = layoutU64(PROTECT_BYTES, ['start', 'length', 'mode']);
 
 // Overwritten by every call, so nothing is kept between them; each thread loads a copy of its own.
 const argument = new StructMemory(COPY_BYTES);

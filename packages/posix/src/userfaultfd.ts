@@ -1,8 +1,8 @@
 import { EINVAL, ENOSYS, EPERM, SystemError } from './errors.ts';
 import { closeDescriptor, openFile } from './io.ts';
 import { checkIoctl, ioctlNumber } from './ioctl.ts';
-import { check, declareSyscall, layout } from './libc.ts';
-import { StructMemory } from './struct-memory.ts';
+import { check, declareSyscall } from './libc.ts';
+import { StructMemory, layoutU64 } from './struct-memory.ts';
 
 const syscallUserfaultfd = declareSyscall('userfaultfd', { x64: 323, arm64: 282 });
 
@@ -23,13 +23,8 @@ const UFFDIO_API = ioctlNumber.readWrite(UFFDIO, 0x3f, API_BYTES);
 const UFFDIO_REGISTER = ioctlNumber.readWrite(UFFDIO, 0x00, REGISTER_BYTES);
 const UFFDIO_UNREGISTER = ioctlNumber.read(UFFDIO, 0x01, RANGE_BYTES);
 
-const api = layout(API_BYTES, { api: 'uint64_t', features: 'uint64_t', ioctls: 'uint64_t' });
-const registration = layout(REGISTER_BYTES, {
-  start: 'uint64_t',
-  length: 'uint64_t',
-  mode: 'uint64_t',
-  ioctls: 'uint64_t',
-});
+const api = layoutU64(API_BYTES, ['api', 'features', 'ioctls']);
+const registration = layoutU64(REGISTER_BYTES, ['start', 'length', 'mode', 'ioctls']);
 
 // Overwritten by every call, so nothing is kept between them; each thread loads a copy of its own.
 const argument = new StructMemory(REGISTER_BYTES);
@@ -151,13 +146,18 @@ function createUserfaultfd(flags: number): { fd: number; how: 'syscall' | 'devic
     refusal = error;
   }
   try {
-    return { fd: createByDevice(flags), how: 'device' };
+    return { fd: openByDevice(flags), how: 'device' };
   } catch {
     throw refusal; // the device is the lesser known way: why the system call refused says more
   }
 }
 
-function createByDevice(flags: number): number {
+/**
+ * The way by `/dev/userfaultfd` alone.
+ *
+ * @param flags as of the system call. @returns a descriptor whose features are not chosen yet.
+ */
+export function openByDevice(flags: number): number {
   const device = openFile('/dev/userfaultfd', O_RDWR);
   try {
     return checkIoctl('ioctl USERFAULTFD_IOC_NEW', device, USERFAULTFD_IOC_NEW, flags);
