@@ -15,7 +15,11 @@ export type Capability = keyof typeof capabilityDefaults;
 export type Capabilities = Readonly<Record<Capability, boolean>>;
 
 /** Those that both sides must agree on: the source sends them, the destination adopts or refuses. */
-export const sharedCapabilities = ['postcopy-ram', 'postcopy-preempt', 'validate-uuid'] as const satisfies readonly Capability[];
+export const sharedCapabilities = [
+  'postcopy-ram',
+  'postcopy-preempt',
+  'validate-uuid',
+] as const satisfies readonly Capability[];
 
 /** QEMU's others: known by name, refused when switched on, silent when left off. */
 export const unsupportedCapabilities = [
@@ -53,7 +57,9 @@ export function changeCapabilities(
   for (const { capability, state } of changes) {
     if (isCapability(capability)) {
       if (capability === 'return-path' && !state) {
-        throw refuse("capability 'return-path' cannot be switched off: every migration proves its end");
+        throw refuse(
+          "capability 'return-path' cannot be switched off: every migration proves its end",
+        );
       }
       next[capability] = state;
     } else if (!(unsupportedCapabilities as readonly string[]).includes(capability)) {

@@ -6,12 +6,17 @@ export const migrationErrorCodes = {
   ERR_PEER_LOST: 'the link ended before the order to run; the guest runs on the source',
   ERR_PEER_FAILED: 'the destination gave up before the order to run; the guest runs on the source',
   ERR_CANCELLED: 'cancelled before the order to run; the guest runs on the source',
-  ERR_RUN_UNCONFIRMED: 'the order to run left and was not answered; the source never runs the guest again by itself, ask the destination by recovering',
-  ERR_POSTCOPY_LOST: 'the link broke in postcopy; the guest runs on the destination, the rest of its memory is at the source',
-  ERR_POSTCOPY_PAUSED_BY_USER: 'migrate-pause in postcopy; the guest runs on the destination, the rest of its memory is at the source',
+  ERR_RUN_UNCONFIRMED:
+    'the order to run left and was not answered; the source never runs the guest again by itself, ask the destination by recovering',
+  ERR_POSTCOPY_LOST:
+    'the link broke in postcopy; the guest runs on the destination, the rest of its memory is at the source',
+  ERR_POSTCOPY_PAUSED_BY_USER:
+    'migrate-pause in postcopy; the guest runs on the destination, the rest of its memory is at the source',
   ERR_RECOVERY: 'an attempt at recovery failed; who holds the guest has not changed',
-  ERR_INCOMPLETE: 'the destination and the source disagree about what was received; nothing was given up on either side',
-  ERR_DISCARDED: 'the incoming migration ended before the order to run; the guest is the source\'s, what arrived is discarded',
+  ERR_INCOMPLETE:
+    'the destination and the source disagree about what was received; nothing was given up on either side',
+  ERR_DISCARDED:
+    "the incoming migration ended before the order to run; the guest is the source's, what arrived is discarded",
 } as const;
 
 export type MigrationErrorCode = keyof typeof migrationErrorCodes;

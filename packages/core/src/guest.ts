@@ -8,6 +8,9 @@ export interface Guest {
   /** In a fixed order, the same on both sides: a block is known by its id and its index. */
   readonly ram: readonly RamBlock[];
 
+  /** Do the vCPUs run, or are they meant to? A guest that was paused arrives paused. */
+  readonly running: boolean;
+
   /**
    * Stops every vCPU; idempotent.
    *

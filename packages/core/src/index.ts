@@ -1,2 +1,39 @@
+export {
+  type Capabilities,
+  type Capability,
+  capabilityDefaults,
+  changeCapabilities,
+  unsupportedCapabilities,
+} from './capabilities.ts';
+export { MigrationError, type MigrationErrorCode, migrationErrorCodes } from './errors.ts';
 export type { Guest } from './guest.ts';
+export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
+export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
+export type {
+  DestinationInfo,
+  FaultInfo,
+  ReceivedInfo,
+  SocketAddress,
+} from './migration/destination-info.ts';
+export { SourceMigration, type SourceOptions } from './migration/source.ts';
+export type { SourceInfo } from './migration/source-info.ts';
+export type { RamInfo } from './migration/source-statistics.ts';
+export {
+  type DestinationStatus,
+  destinationTransitions,
+  isInPostcopy,
+  isPaused,
+  isRunning,
+  type MigrationStatus,
+  type SourceStatus,
+  sourceTransitions,
+} from './migration/status.ts';
+export {
+  changeParameters,
+  type Parameter,
+  parameterDefaults,
+  parameterRules,
+  type Parameters,
+  unsupportedParameters,
+} from './parameters.ts';

@@ -14,7 +14,7 @@ export function channelSource(descriptor: number): ByteSource {
 
 /** Writes all of it, blocking. @throws {ChannelError} `ERR_CLOSED`: an unknown part has left. */
 export function writeBytes(descriptor: number, address: number, byteLength: number): void {
-  for (let done = 0; done < byteLength; ) {
+  for (let done = 0; done < byteLength;) {
     const bytes = tryWrite(descriptor, address + done, byteLength - done);
     if (bytes < 0) throw broken(-bytes, 'write');
     done += bytes;
@@ -24,7 +24,7 @@ export function writeBytes(descriptor: number, address: number, byteLength: numb
 /** Writes the batch, blocking, and clears it. @throws {ChannelError} `ERR_CLOSED`, as `writeBytes`. */
 export function writeBatch(descriptor: number, batch: FrameBatch): void {
   const { vector, ranges } = batch;
-  for (let first = 0, left = batch.byteLength; left > 0; ) {
+  for (let first = 0, left = batch.byteLength; left > 0;) {
     const bytes = tryWritev(descriptor, vector, ranges - first, first);
     if (bytes < 0) throw broken(-bytes, 'writev');
     left -= bytes;

@@ -17,7 +17,13 @@ import {
   type Role,
 } from './framing/opening.ts';
 import { OpeningSocket } from './opening-socket.ts';
-import { answerProof, helloProof, isSameProof, type ProofSubject, type Session } from './session.ts';
+import {
+  answerProof,
+  helloProof,
+  isSameProof,
+  type ProofSubject,
+  type Session,
+} from './session.ts';
 
 export interface DialOptions {
   readonly session: Session;
@@ -116,7 +122,9 @@ async function connectSocket(address: Address, options: DialOptions): Promise<So
       reject(error);
     };
     socket.once('error', (cause) => {
-      end(new ChannelError('ERR_CONNECT', `cannot connect to ${name}: ${cause.message}`, { cause }));
+      end(
+        new ChannelError('ERR_CONNECT', `cannot connect to ${name}: ${cause.message}`, { cause }),
+      );
     });
     socket.once('connect', () => {
       if (address.type === 'tcp') socket.setNoDelay(true);

@@ -23,3 +23,8 @@ export class ChannelError extends Error {
     this.code = code;
   }
 }
+
+/** In the default of a switch over a union: a new member does not compile until it is handled. */
+export function assertNever(value: never): never {
+  throw new Error(`not handled: ${JSON.stringify(value)}`);
+}

@@ -2,7 +2,7 @@ export { type Address, formatAddress, parseAddress, sameAddress } from './addres
 export { Channel } from './channel.ts';
 export { channelSource, writeBatch, writeBytes } from './channel-io.ts';
 export { dial, type DialOptions } from './dial.ts';
-export { ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
+export { assertNever, ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
 export {
   BLOCKS_MAX,
   type ControlMessage,

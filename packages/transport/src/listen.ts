@@ -187,5 +187,9 @@ async function bind(server: Server, address: Address): Promise<void> {
 function boundAddress(server: Server, address: Address): Address {
   const bound = server.address();
   if (address.type === 'unix' || bound === null || typeof bound === 'string') return address;
-  return { type: 'tcp', host: address.host === '' ? bound.address : address.host, port: bound.port };
+  return {
+    type: 'tcp',
+    host: address.host === '' ? bound.address : address.host,
+    port: bound.port,
+  };
 }

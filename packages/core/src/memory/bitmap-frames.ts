@@ -1,4 +1,9 @@
-import { BITMAP_BODY_BYTES_MAX, encodeFrameHeader, FRAME_HEADER_BYTES, FrameType } from '@godwit/transport';
+import {
+  BITMAP_BODY_BYTES_MAX,
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  FrameType,
+} from '@godwit/transport';
 import type { PageBitmap } from './page-bitmap.ts';
 
 const PAGES_PER_FRAME = BITMAP_BODY_BYTES_MAX * 8;

@@ -64,7 +64,7 @@ export function placePages(
   pageBytes: number,
 ): number {
   let duplicates = 0;
-  for (let done = 0; done < byteLength; ) {
+  for (let done = 0; done < byteLength;) {
     const placed = tryCopyPages(userfaultfd, address + done, source + done, byteLength - done, 0);
     if (placed > 0) {
       done += placed;
@@ -87,7 +87,7 @@ export function placeZeroPages(
   pageBytes: number,
 ): number {
   let duplicates = 0;
-  for (let done = 0; done < byteLength; ) {
+  for (let done = 0; done < byteLength;) {
     const placed = tryZeroPages(userfaultfd, address + done, byteLength - done, 0);
     if (placed > 0) {
       done += placed;

@@ -32,7 +32,10 @@ export interface GuestRam extends Disposable {
  *   must be new or empty, and stay when the RAM is gone.
  * @throws {MigrationError} `ERR_ARGUMENT`: sizes, ids, or a file that holds something already.
  */
-export function allocateRam(specs: readonly RamBlockSpec[], backing: RamBacking = 'anon'): GuestRam {
+export function allocateRam(
+  specs: readonly RamBlockSpec[],
+  backing: RamBacking = 'anon',
+): GuestRam {
   const blocks: RamBlock[] = [];
   const release = (): void => {
     for (const block of blocks.splice(0)) unmap(block.address, block.byteLength);
@@ -56,10 +59,27 @@ export function discardPages(block: RamBlock, firstPage: number, pageCount: numb
   advise(block.address + firstPage * block.pageBytes, pageCount * block.pageBytes, advice);
 }
 
+/**
+ * Makes a block fit to have missing pages: empty, and never given a huge page, whose first touch would
+ * bring zeros to neighbours that have not arrived.
+ */
+export function prepareForMissing(block: RamBlock): void {
+  try {
+    advise(block.address, block.byteLength, Advice.NOHUGEPAGE);
+  } catch (error) {
+    // A kernel without huge pages does not know the advice and does not need it.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+  }
+  discardPages(block, 0, block.byteLength / block.pageBytes);
+}
+
 function checkSpec(spec: RamBlockSpec, specs: readonly RamBlockSpec[]): void {
   const { id, byteLength } = spec;
   if (id === '' || Buffer.byteLength(id) > 255 || specs.some((s) => s !== spec && s.id === id)) {
-    throw new MigrationError('ERR_ARGUMENT', `RAM block id '${id}' is empty, too long or not unique`);
+    throw new MigrationError(
+      'ERR_ARGUMENT',
+      `RAM block id '${id}' is empty, too long or not unique`,
+    );
   }
   if (!Number.isSafeInteger(byteLength) || byteLength <= 0 || byteLength % pageBytes !== 0) {
     const message = `RAM block '${id}': ${byteLength} bytes are not a multiple of ${pageBytes}`;

@@ -38,7 +38,7 @@ export class PageBitmap {
   /** @returns how many of the run this call set. */
   addRun(first: number, count: number): number {
     let added = 0;
-    for (let page = first; page < first + count; ) {
+    for (let page = first; page < first + count;) {
       const bits = Math.min(32 - (page & 31), first + count - page);
       const mask = maskOf(page & 31, bits);
       added += bits - popcount(Atomics.or(this.#words, page >>> 5, mask) & mask);
@@ -50,7 +50,7 @@ export class PageBitmap {
   /** @returns how many of the run this call cleared. */
   takeRun(first: number, count: number): number {
     let taken = 0;
-    for (let page = first; page < first + count; ) {
+    for (let page = first; page < first + count;) {
       const bits = Math.min(32 - (page & 31), first + count - page);
       const mask = maskOf(page & 31, bits);
       taken += popcount(Atomics.and(this.#words, page >>> 5, ~mask) & mask);
@@ -67,7 +67,7 @@ export class PageBitmap {
   takeAhead(page: number, max: number): number {
     let taken = 0;
     const end = Math.min(page + max, this.pages);
-    for (let at = page; at < end; ) {
+    for (let at = page; at < end;) {
       const want = Math.min(32 - (at & 31), end - at);
       const got = this.#takeInWord(at, want);
       taken += got;
@@ -122,7 +122,7 @@ export class PageBitmap {
 
   /** Calls back for each maximal run of set pages, in order; not atomic as a whole. */
   forEachRun(call: (first: number, count: number) => void): void {
-    for (let page = this.next(0); page >= 0; ) {
+    for (let page = this.next(0); page >= 0;) {
       const end = this.nextClear(page);
       call(page, (end < 0 ? this.pages : end) - page);
       page = end < 0 ? -1 : this.next(end);

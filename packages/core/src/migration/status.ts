@@ -13,9 +13,9 @@ export const sourceTransitions = {
   'postcopy-recover-setup': ['postcopy-recover', 'postcopy-paused'],
   'postcopy-recover': ['postcopy-active', 'completed', 'postcopy-paused'],
   cancelling: ['cancelled'],
-  cancelled: ['setup'],
-  completed: ['setup'],
-  failed: ['setup'],
+  cancelled: [],
+  completed: [],
+  failed: [],
 } as const satisfies Record<string, readonly string[]>;
 
 /** Every legal step of the destination; it has no recover-setup: a new connection is its start. */
@@ -57,6 +57,13 @@ export class StatusMachine<T extends Table> {
   move<From extends keyof T & string>(from: From, to: T[From][number] & keyof T & string): void {
     assert.equal(this.#status, from);
     assert(this.#table[from]?.includes(to));
+    this.#status = to;
+    this.#tell(to);
+  }
+
+  /** A step to take from wherever we stand; one missing from the table is our mistake and throws. */
+  leaveFor(to: T[keyof T][number] & keyof T & string): void {
+    assert(this.can(to), `no step from ${this.#status} to ${to}`);
     this.#status = to;
     this.#tell(to);
   }

@@ -22,7 +22,10 @@ export type FaultCommands = {
   /** Asks for every page that was asked for and has not come; and from now on for new ones. */
   serve: { argument: undefined; answer: void };
   /** Milliseconds that each vCPU's thread has waited, by thread id. */
-  blocktime: { argument: undefined; answer: readonly (readonly [threadId: number, millis: number])[] };
+  blocktime: {
+    argument: undefined;
+    answer: readonly (readonly [threadId: number, millis: number])[];
+  };
   /** Leaves the loop: the thread can be ended. */
   stop: { argument: undefined; answer: void };
 };

@@ -1,5 +1,12 @@
 import { workerData } from 'node:worker_threads';
-import { drainEventfd, FaultEvent as FaultKind, FaultReader, NativeBuffer, POLLIN, PollSet } from '@godwit/posix';
+import {
+  drainEventfd,
+  FaultEvent as FaultKind,
+  FaultReader,
+  NativeBuffer,
+  POLLIN,
+  PollSet,
+} from '@godwit/posix';
 import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameType, writeBytes } from '@godwit/transport';
 import { Blocktime } from '../memory/blocktime.ts';
 import { FaultLedger, settleRun, sharedMillis } from '../memory/fault-ledger.ts';
@@ -23,14 +30,20 @@ const data = workerData as FaultData;
 const { blocks } = data;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
 const received = new ReceivedPages(blockPages, data.received);
-const requested = data.requested.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer));
+const requested = data.requested.map(
+  (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
+);
 const ledger = new FaultLedger(data.ledger);
 const counters = new Counters(faultCounters, data.counters);
 const histogram = new LatencyHistogram(data.histogram);
 const blocktime = new Blocktime(data.vcpus);
 const faults = new FaultReader(FAULTS_PER_READ);
 const requests = new NativeBuffer(FAULTS_PER_READ * FRAME_HEADER_BYTES);
-const requestsView = new DataView(requests.bytes.buffer, requests.bytes.byteOffset, requests.byteLength);
+const requestsView = new DataView(
+  requests.bytes.buffer,
+  requests.bytes.byteOffset,
+  requests.byteLength,
+);
 const poll = new PollSet(2);
 let userfaultfd = -1;
 let descriptor = -1;

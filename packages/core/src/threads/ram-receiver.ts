@@ -36,7 +36,9 @@ const pageBytes = blocks[0]?.pageBytes ?? 4096;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
 const limits = { pageBytes, blockPages };
 const received = new ReceivedPages(blockPages, data.received);
-const requested = data.requested.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer));
+const requested = data.requested.map(
+  (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
+);
 const ledger = new FaultLedger(data.ledger);
 const counters = new Counters(receiverCounters, data.counters);
 let userfaultfd = -1;
@@ -114,7 +116,7 @@ function zeroRun(header: FrameHeader): void {
   const { block, firstPage, pageCount } = header;
   const bitmap = received.bitmaps[block] as PageBitmap;
   const end = firstPage + pageCount;
-  for (let page = bitmap.next(firstPage, end); page >= 0; ) {
+  for (let page = bitmap.next(firstPage, end); page >= 0;) {
     const clear = bitmap.nextClear(page, end);
     const runEnd = clear < 0 ? end : clear;
     discardPages(blocks[block] as RamBlock, page, runEnd - page);
@@ -156,7 +158,7 @@ function placeRun(reader: FrameReader): void {
 function placeStaged(block: number, first: number, count: number, source: number): void {
   const bitmap = received.bitmaps[block] as PageBitmap;
   const end = first + count;
-  for (let page = first; page < end; ) {
+  for (let page = first; page < end;) {
     const known = bitmap.next(page, end);
     const runEnd = known < 0 ? end : known;
     if (runEnd > page) {

@@ -8,7 +8,12 @@ import { Counters, senderCounters } from './counters.ts';
 import { Pacer } from './pacer.ts';
 import { PageBatch } from './page-batch.ts';
 import { SenderControl } from './sender-control.ts';
-import type { RamSenderCommands, RamSenderData, TransferResult, TransferOrder } from './ram-sender-api.ts';
+import type {
+  RamSenderCommands,
+  RamSenderData,
+  TransferResult,
+  TransferOrder,
+} from './ram-sender-api.ts';
 import { serveThread } from './serve-thread.ts';
 
 /*
@@ -24,7 +29,9 @@ const SLEEP_MILLIS_MAX = 1000;
 const data = workerData as RamSenderData;
 const { blocks } = data;
 const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
-const present = data.present.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
+const present = data.present.map(
+  (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
+);
 const control = new SenderControl(data.control);
 const counters = new Counters(senderCounters, data.counters);
 const batch = new PageBatch({ blocks, dirty, present });
@@ -134,7 +141,8 @@ function pagesPerClaim(order: TransferOrder): number {
 }
 
 function batchBytes(order: TransferOrder): number {
-  const max = order.rate === 'postcopy' && control.urgentDescriptor < 0 ? BATCH_BYTES_SHARED : BATCH_BYTES;
+  const max =
+    order.rate === 'postcopy' && control.urgentDescriptor < 0 ? BATCH_BYTES_SHARED : BATCH_BYTES;
   return pacer.batchBytes(control.bandwidth(order.rate), 1, max);
 }
 

@@ -27,7 +27,9 @@ const URGENT_PAGES_PER_FRAME = 16;
 const data = workerData as ReturnPathData;
 const limits = { pageBytes: data.blocks[0]?.pageBytes ?? 4096, blockPages: data.blockPages };
 const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
-const present = data.present.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
+const present = data.present.map(
+  (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
+);
 const control = new SenderControl(data.control);
 const counters = new Counters(returnPathCounters, data.counters);
 const batch = new PageBatch({ blocks: data.blocks, dirty, present });
@@ -82,7 +84,8 @@ function serveRequest(header: FrameHeader): void {
   const urgent = control.urgentDescriptor;
   if (urgent < 0) {
     // A full ring is no loss: every dirty page comes with the bulk.
-    for (let page = first; page >= 0; page = bitmap.next(page + 1, end)) control.pushRequest(block, page);
+    for (let page = first; page >= 0; page = bitmap.next(page + 1, end))
+      control.pushRequest(block, page);
     return;
   }
   sendUrgent(urgent, block, first, end);

@@ -50,7 +50,8 @@ export class Thread<C extends Commands, Event> {
   constructor(name: string, workerData: unknown, wake?: () => void) {
     this.#wake = wake;
     // Always the build: Workers cannot run TypeScript sources on Node 20.
-    this.#worker = new Worker(require.resolve(`#threads/${name}`), { workerData, name });
+    const file = require.resolve(`#threads/${name}`);
+    this.#worker = new Worker(file, { workerData, name, execArgv: [] });
     this.#worker.on('message', (message: ThreadMessage) => this.#receive(message));
     this.#exited = new Promise((resolve) => {
       this.#worker.on('error', (error) => this.#die(error));

@@ -1,6 +1,11 @@
 import { decode, encode } from '@msgpack/msgpack';
 import { ChannelError } from '../errors.ts';
-import { CONTROL_BODY_BYTES_MAX, encodeFrameHeader, FRAME_HEADER_BYTES, FrameType } from './frame.ts';
+import {
+  CONTROL_BODY_BYTES_MAX,
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  FrameType,
+} from './frame.ts';
 
 /** What is received: a count and the SHA-256 of the bitmaps (docs/PROTOCOL.md, section 4). */
 export interface ReceivedProof {
@@ -67,8 +72,12 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   start: {
     page: isCount,
     blocks: (value) =>
-      Array.isArray(value) && value.length > 0 && value.length <= BLOCKS_MAX && value.every(isBlock),
-    caps: (value) => Array.isArray(value) && value.length <= CAPABILITIES_MAX && value.every(isText),
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.length <= BLOCKS_MAX &&
+      value.every(isBlock),
+    caps: (value) =>
+      Array.isArray(value) && value.length <= CAPABILITIES_MAX && value.every(isText),
     uuid: (value) => value === null || isText(value),
   },
   started: {},
@@ -111,10 +120,14 @@ export function encodeDevice(state: Uint8Array): Uint8Array {
 export function decodeControl(body: Uint8Array): ControlMessage {
   const message = decodeMap(body);
   const type = message['t'];
-  const shape = typeof type === 'string' && Object.hasOwn(shapes, type) ? shapes[type as ControlType] : undefined;
+  const shape =
+    typeof type === 'string' && Object.hasOwn(shapes, type)
+      ? shapes[type as ControlType]
+      : undefined;
   if (shape === undefined) throw refuse(`unknown control message ${String(type).slice(0, 40)}`);
   for (const [key, check] of Object.entries(shape)) {
-    if (!check(message[key])) throw refuse(`'${key}' of control message '${type as string}' is wrong`);
+    if (!check(message[key]))
+      throw refuse(`'${key}' of control message '${type as string}' is wrong`);
   }
   for (const key of Object.keys(message)) {
     if (key !== 't' && !Object.hasOwn(shape, key)) {

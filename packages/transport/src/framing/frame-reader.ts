@@ -70,7 +70,7 @@ export class FrameReader implements Disposable {
   /** The whole body as a copy: for control, bitmaps, device state. */
   readBody(): Uint8Array {
     const body = new Uint8Array(this.bodyBytesLeft);
-    for (let at = 0; at < body.byteLength; ) {
+    for (let at = 0; at < body.byteLength;) {
       const address = this.stage(1);
       const bytes = Math.min(this.stagedBytes, this.bodyBytesLeft);
       const offset = address - this.#staging.address;

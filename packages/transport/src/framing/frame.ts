@@ -104,7 +104,9 @@ export function decodeFrameHeader(
   header.firstPage = from.getUint32(offset + 8, true) + from.getUint32(offset + 12, true) * 2 ** 32;
   header.pageCount = from.getUint32(offset + 16, true);
   if (header.bodyBytes > bodyMax) {
-    throw refuse(`a body of ${header.bodyBytes} bytes; type 0x${type.toString(16)} has at most ${bodyMax}`);
+    throw refuse(
+      `a body of ${header.bodyBytes} bytes; type 0x${type.toString(16)} has at most ${bodyMax}`,
+    );
   }
   checkRun(header, limits);
 }

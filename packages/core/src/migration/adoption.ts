@@ -1,0 +1,37 @@
+import type { ControlMessage } from '@godwit/transport';
+import { type Capability, sharedCapabilities } from '../capabilities.ts';
+import type { RamBlock } from '../memory/ram-block.ts';
+
+type Start = Extract<ControlMessage, { readonly t: 'start' }>;
+
+/** What a destination brings to the agreement. */
+export interface AdoptionTerms {
+  readonly blocks: readonly RamBlock[];
+  readonly uuid: string | undefined;
+}
+
+/**
+ * @returns why the migration cannot be taken, in words for the person at the source, or undefined.
+ */
+export function reasonToRefuse(start: Start, terms: AdoptionTerms): string | undefined {
+  const unknown = start.caps.find(
+    (name) => !(sharedCapabilities as readonly string[]).includes(name),
+  );
+  if (unknown !== undefined) return `capability '${unknown}' is not supported here`;
+  const pageBytes = terms.blocks[0]?.pageBytes;
+  if (start.page !== pageBytes) {
+    return `the page size is ${pageBytes} bytes here, ${start.page} at the source`;
+  }
+  const { uuid } = terms;
+  if (hasCapability(start, 'validate-uuid') && start.uuid !== null && uuid !== undefined) {
+    if (start.uuid !== uuid) return `the guest's UUID is ${uuid} here, ${start.uuid} at the source`;
+  }
+  const ours = terms.blocks.map((block) => `${block.id} of ${block.byteLength} bytes`).join(', ');
+  const theirs = start.blocks.map(([id, bytes]) => `${id} of ${bytes} bytes`).join(', ');
+  if (ours !== theirs) return `RAM differs: ${ours} here, ${theirs} at the source`;
+  return undefined;
+}
+
+export function hasCapability(start: Start, name: Capability): boolean {
+  return start.caps.includes(name);
+}

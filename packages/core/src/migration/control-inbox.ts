@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import {
+  ChannelError,
+  type ControlMessage,
+  type ControlType,
+  type ReceivedProof,
+} from '@godwit/transport';
+import { MigrationError } from '../errors.ts';
+import { type LimitOptions, withLimit } from './limit.ts';
+
+type MessageOf<T extends ControlType> = Extract<ControlMessage, { readonly t: T }>;
+
+/**
+ * What the other side said on one link, in order. `complete` is kept apart: it comes when the last
+ * page is in, whatever else is being said.
+ */
+export class ControlInbox {
+  readonly #queue: ControlMessage[] = [];
+  readonly complete: Promise<ReceivedProof>;
+  #completeNow: (proof: ReceivedProof) => void = () => undefined;
+  #waiting:
+    | { resolve: (message: ControlMessage) => void; reject: (error: Error) => void }
+    | undefined;
+  #failure: Error | undefined;
+  #rejectComplete: (error: Error) => void = () => undefined;
+
+  constructor() {
+    this.complete = new Promise((resolve, reject) => {
+      this.#completeNow = resolve;
+      this.#rejectComplete = reject;
+    });
+    this.complete.catch(() => undefined); // told to whoever waits; nobody has to
+  }
+
+  push(message: ControlMessage): void {
+    if (message.t === 'complete') return this.#completeNow(message);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) this.#queue.push(message);
+    else waiting.resolve(message);
+  }
+
+  /** The link has ended: whoever waits, now or later, is told why. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#waiting?.reject(this.#failure);
+    this.#waiting = undefined;
+    this.#rejectComplete(this.#failure);
+  }
+
+  /**
+   * @throws {ChannelError} `ERR_PROTOCOL` for any other message, `ERR_TIMEOUT`, or why the link ended.
+   * @throws {MigrationError} `ERR_PEER_FAILED` when the other side says that it cannot go on.
+   */
+  async expect<T extends ControlType>(
+    type: T,
+    options: Omit<LimitOptions, 'what'>,
+  ): Promise<MessageOf<T>> {
+    const message = await withLimit(this.#next(), { ...options, what: `'${type}'` });
+    if (message.t === type) return message as MessageOf<T>;
+    if (message.t === 'failed' || message.t === 'refused') {
+      throw new MigrationError('ERR_PEER_FAILED', `the destination: ${message.why}`);
+    }
+    throw new ChannelError('ERR_PROTOCOL', `'${message.t}' where '${type}' was expected`);
+  }
+
+  async #next(): Promise<ControlMessage> {
+    const message = this.#queue.shift();
+    if (message !== undefined) return message;
+    if (this.#failure !== undefined) throw this.#failure;
+    assert.equal(this.#waiting, undefined);
+    return await new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+}

@@ -1,0 +1,98 @@
+import type { Address } from '@godwit/transport';
+import type { DestinationThreads } from './destination-threads.ts';
+import type { DestinationStatus } from './status.ts';
+
+/** What query-migrate says on the destination; QEMU's names and units, ours with x-. */
+export interface DestinationInfo {
+  readonly status?: DestinationStatus;
+  readonly 'error-desc'?: string;
+  readonly 'socket-address'?: readonly SocketAddress[];
+  /** Milliseconds during which every vCPU waited at once. */
+  readonly 'postcopy-blocktime'?: number;
+  /** Milliseconds that each vCPU waited. */
+  readonly 'postcopy-vcpu-blocktime'?: readonly number[];
+  readonly 'x-ram'?: ReceivedInfo;
+  readonly 'x-faults'?: FaultInfo;
+}
+
+export type SocketAddress =
+  | { readonly type: 'inet'; readonly host: string; readonly port: string }
+  | { readonly type: 'unix'; readonly path: string };
+
+export interface ReceivedInfo {
+  readonly 'received-pages': number;
+  readonly 'total-pages': number;
+  readonly 'normal-pages': number;
+  readonly 'zero-pages': number;
+  readonly 'duplicate-pages': number;
+  readonly 'urgent-pages': number;
+}
+
+/** Remote page faults; latencies in microseconds from the fault's arrival to the page's. */
+export interface FaultInfo {
+  readonly faults: number;
+  readonly 'local-faults': number;
+  readonly requests: number;
+  readonly served: number;
+  readonly 'latency-p50-us': number;
+  readonly 'latency-p90-us': number;
+  readonly 'latency-p99-us': number;
+  /** [n]: up to 2^n microseconds. */
+  readonly 'latency-dist': readonly number[];
+}
+
+export async function destinationInfo(
+  status: DestinationStatus,
+  threads: DestinationThreads,
+  blocktimeWanted: boolean,
+  address: Address | undefined,
+  error: Error | undefined,
+): Promise<DestinationInfo> {
+  if (status === 'none') return {};
+  const blocktime = await threads.blocktime();
+  return {
+    status,
+    ...(error === undefined ? {} : { 'error-desc': error.message }),
+    ...(address === undefined ? {} : { 'socket-address': [socketAddress(address)] }),
+    ...(blocktimeWanted && status === 'completed'
+      ? {
+          'postcopy-blocktime': Math.round(threads.faultCounters.get('blocktimeMillis')),
+          'postcopy-vcpu-blocktime': blocktime.map(([, millis]) => Math.round(millis)),
+        }
+      : {}),
+    'x-ram': receivedInfo(threads),
+    'x-faults': faultInfo(threads),
+  };
+}
+
+function receivedInfo(threads: DestinationThreads): ReceivedInfo {
+  const { received, receiverCounters: main, urgentCounters: urgent } = threads;
+  return {
+    'received-pages': received.count,
+    'total-pages': received.pagesTotal,
+    'normal-pages': main.get('normalPages') + urgent.get('normalPages'),
+    'zero-pages': main.get('zeroPages') + urgent.get('zeroPages'),
+    'duplicate-pages': main.get('duplicatePages') + urgent.get('duplicatePages'),
+    'urgent-pages': urgent.get('normalPages') + urgent.get('zeroPages'),
+  };
+}
+
+function faultInfo(threads: DestinationThreads): FaultInfo {
+  const { faultCounters, histogram } = threads;
+  const micros = (share: number): number => Math.round(histogram.percentile(share) * 10) / 10;
+  return {
+    faults: faultCounters.get('faults'),
+    'local-faults': faultCounters.get('localFaults'),
+    requests: faultCounters.get('requests'),
+    served: histogram.count,
+    'latency-p50-us': micros(0.5),
+    'latency-p90-us': micros(0.9),
+    'latency-p99-us': micros(0.99),
+    'latency-dist': histogram.byOctave(),
+  };
+}
+
+function socketAddress(address: Address): SocketAddress {
+  if (address.type === 'unix') return { type: 'unix', path: address.path };
+  return { type: 'inet', host: address.host, port: String(address.port) };
+}

@@ -1,0 +1,140 @@
+import {
+  type Address,
+  type Admission,
+  type Channel,
+  ChannelError,
+  type Hello,
+  isSameMigration,
+  Listener,
+  sameAddress,
+  type Session,
+} from '@godwit/transport';
+
+/**
+ * How far an incoming migration has got: no source yet; pages come; device state is loaded; the guest
+ * runs; every page is here; or the source took it back.
+ */
+export type DestinationPhase =
+  | 'new'
+  | 'receiving'
+  | 'loaded'
+  | 'running'
+  | 'complete'
+  | 'abandoned';
+
+/** Who may come in, and who comes in place of whom. */
+export class Doorkeeper {
+  onUrgent: (channel: Channel) => void = (channel) => channel.close();
+  onDisplaced: (reason: Error) => void = () => undefined;
+  readonly #phase: () => DestinationPhase;
+  #session: Session | undefined;
+  #epoch = 0;
+  #listener: Listener | undefined;
+  #waitingMain: Channel | undefined;
+  #closed = false;
+  #wake: () => void = () => undefined;
+
+  constructor(phase: () => DestinationPhase) {
+    this.#phase = phase;
+  }
+
+  get address(): Address | undefined {
+    return this.#listener?.address;
+  }
+
+  /** @throws {ChannelError} `ERR_LISTEN`; who listened before still does. */
+  async listen(address: Address, timeoutMillis: number): Promise<Address> {
+    const old = this.#listener;
+    if (old !== undefined && sameAddress(old.address, address)) return old.address;
+    this.#listener = await Listener.open(address, {
+      timeoutMillis,
+      admit: (hello) => this.#admit(hello),
+      onChannel: (channel, hello) => this.#enter(channel, hello),
+    });
+    await old?.close();
+    return this.#listener.address;
+  }
+
+  /** @returns the next main connection, or nothing once closed. */
+  async nextMain(): Promise<Channel | undefined> {
+    for (;;) {
+      if (this.#closed) return undefined;
+      const main = this.#waitingMain;
+      this.#waitingMain = undefined;
+      if (main !== undefined) return main;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Nothing had begun: another source may come. */
+  forgetSession(): void {
+    this.#session = undefined;
+    this.#epoch = 0;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    this.#waitingMain?.close();
+    await this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  #admit(hello: Hello): Admission {
+    const session = this.#session;
+    const epoch = this.#epoch;
+    if (hello.newSession) {
+      if (session !== undefined || this.#phase() !== 'new') {
+        return { refuse: 'busy', reason: 'another migration has begun here', epoch };
+      }
+      return { session: sessionOf(hello), epoch: 0 };
+    }
+    if (session === undefined || !isSameMigration(session, hello)) {
+      return { refuse: 'other-session', reason: 'no such migration here', epoch };
+    }
+    switch (hello.role) {
+      case 'main':
+        return this.#admitRecovery(session, hello);
+      case 'urgent':
+        if (hello.epoch === epoch) return { session, epoch };
+        return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
+      case 'page':
+        return { refuse: 'unexpected-role', reason: 'multifd is not supported', epoch };
+    }
+  }
+
+  #admitRecovery(session: Session, hello: Hello): Admission {
+    const epoch = this.#epoch;
+    if (hello.epoch <= epoch) {
+      return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
+    }
+    const phase = this.#phase();
+    if (phase === 'loaded' || phase === 'running' || phase === 'complete') {
+      return { session, epoch: hello.epoch };
+    }
+    return { refuse: 'unexpected-role', reason: `nothing to recover here (${phase})`, epoch };
+  }
+
+  /** Proved: a newer main connection displaces what is left of the older one. */
+  #enter(channel: Channel, hello: Hello): void {
+    if (this.#closed) return channel.close();
+    if (channel.role === 'urgent') return this.onUrgent(channel);
+    // Admitted on what held then; of two that came at once, one has entered meanwhile.
+    const isLate = hello.newSession ? this.#session !== undefined : hello.epoch <= this.#epoch;
+    if (isLate) return channel.close();
+    if (hello.newSession) this.#session = sessionOf(hello);
+    this.#epoch = channel.epoch;
+    this.#waitingMain?.close();
+    this.#waitingMain = channel;
+    this.onUrgent = (urgent) => urgent.close(); // of a link that is not served yet
+    this.onDisplaced(new ChannelError('ERR_CLOSED', 'the source has opened a new link'));
+    this.#wake();
+  }
+}
+
+/** The first hello hands the secret over where the others prove it. */
+function sessionOf(hello: Hello): Session {
+  return { migrationId: hello.migrationId, secret: hello.proof };
+}

@@ -1,0 +1,45 @@
+import type { SourceContext } from './source-context.ts';
+
+/** How the guest is to be moved when the passes end. */
+export type Switchover = 'precopy' | 'postcopy';
+
+export interface PrecopyOptions {
+  /** `migrate-start-postcopy` was asked for; looked at after each pass, which it also cuts short. */
+  readonly isPostcopyWanted: () => boolean;
+  readonly onPass: (pass: number) => void;
+}
+
+/**
+ * Sends pass after pass while the guest runs, each what was written during the one before, until the
+ * rest fits into the downtime limit or postcopy is asked for.
+ *
+ * @see QEMU migration/migration.c, migration_iteration_run.
+ */
+export async function precopy(
+  context: SourceContext,
+  options: PrecopyOptions,
+): Promise<Switchover> {
+  const { threads, link, statistics, signal } = context;
+  const first = await threads.sender.call('track', undefined);
+  statistics.synced(first.dirtyPages, first.dirtyPages);
+  options.onPass(1);
+  for (let pass = 1; ; pass++) {
+    signal.throwIfAborted();
+    if (options.isPostcopyWanted()) return 'postcopy';
+    const sent = await link.transfer({ rate: 'precopy', pass });
+    statistics.transferred(sent);
+    if (sent.stopped) continue; // for postcopy, or an abort: see above
+    const { dirtyPages, dirtiedPages } = await threads.sender.call('sync', undefined);
+    statistics.synced(dirtyPages, dirtiedPages);
+    options.onPass(pass + 1);
+    if (statistics.remainingBytes() <= switchoverBytes(context)) return 'precopy';
+  }
+}
+
+/** What can be sent while the guest stands still. */
+function switchoverBytes(context: SourceContext): number {
+  const parameters = context.parameters();
+  const available = parameters['avail-switchover-bandwidth'];
+  const bytesPerMilli = available > 0 ? available / 1000 : context.statistics.bytesPerMilli;
+  return bytesPerMilli * parameters['downtime-limit'];
+}

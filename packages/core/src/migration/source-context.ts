@@ -1,0 +1,28 @@
+import type { Capabilities } from '../capabilities.ts';
+import type { Guest } from '../guest.ts';
+import type { Parameters } from '../parameters.ts';
+import type { SourceLink } from './source-link.ts';
+import type { SourceStatistics } from './source-statistics.ts';
+import type { SourceThreads } from './source-threads.ts';
+
+/** What the steps of an outgoing migration work with. */
+export interface SourceContext {
+  readonly guest: Guest;
+  readonly threads: SourceThreads;
+  readonly link: SourceLink;
+  readonly capabilities: Capabilities;
+  /** As they are now: they may change at any time. */
+  readonly parameters: () => Parameters;
+  readonly statistics: SourceStatistics;
+  /** Ends the step; its reason is what the step throws. */
+  readonly signal: AbortSignal;
+}
+
+/** The options of a wait for the other side's word. */
+export function handshake(context: Pick<SourceContext, 'parameters' | 'signal'>): {
+  timeoutMillis: number;
+  signal: AbortSignal;
+} {
+  const timeoutMillis = context.parameters()['x-handshake-timeout'];
+  return { timeoutMillis, signal: context.signal };
+}

@@ -1,0 +1,42 @@
+import type { RamInfo, SourceStatistics } from './source-statistics.ts';
+import { isInPostcopy, type SourceStatus } from './status.ts';
+
+/** What query-migrate says on the source; QEMU's names, units and rules of presence. */
+export interface SourceInfo {
+  readonly status?: SourceStatus;
+  readonly 'error-desc'?: string;
+  readonly 'setup-time'?: number;
+  readonly 'total-time'?: number;
+  readonly 'expected-downtime'?: number;
+  readonly downtime?: number;
+  /** The same in microseconds: most of ours are below a millisecond or two. */
+  readonly 'x-downtime-us'?: number;
+  readonly ram?: RamInfo;
+}
+
+const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'cancelled']);
+
+export function sourceInfo(
+  status: SourceStatus,
+  statistics: SourceStatistics,
+  error: Error | undefined,
+): SourceInfo {
+  const description = error === undefined ? {} : { 'error-desc': error.message };
+  if (status === 'none') return description;
+  if (withoutFigures.has(status)) return { status, ...description };
+  const isOver = isInPostcopy(status) || status === 'completed';
+  const { setupMillis = 0, totalMillis, downtimeMillis, expectedDowntimeMillis } = statistics;
+  return {
+    status,
+    ...description,
+    'setup-time': Math.round(setupMillis),
+    'total-time': Math.round(totalMillis),
+    ...(isOver || expectedDowntimeMillis === undefined
+      ? {}
+      : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
+    ...(isOver && downtimeMillis !== undefined
+      ? { downtime: Math.ceil(downtimeMillis), 'x-downtime-us': Math.round(downtimeMillis * 1000) }
+      : {}),
+    ram: statistics.ram(),
+  };
+}

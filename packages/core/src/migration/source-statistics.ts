@@ -1,0 +1,156 @@
+import type { TransferResult } from '../threads/ram-sender-api.ts';
+import type { SourceThreads } from './source-threads.ts';
+
+/** A bandwidth is measured over at least this long: a short pass says little. */
+const WINDOW_MILLIS = 100;
+
+/** What query-migrate's `ram` says; QEMU's names and units. */
+export interface RamInfo {
+  readonly transferred: number;
+  readonly remaining: number;
+  readonly total: number;
+  readonly duplicate: number;
+  readonly normal: number;
+  readonly 'normal-bytes': number;
+  readonly 'dirty-pages-rate': number;
+  readonly mbps: number;
+  readonly 'dirty-sync-count': number;
+  readonly 'postcopy-requests': number;
+  readonly 'page-size': number;
+  readonly 'pages-per-second': number;
+  readonly 'precopy-bytes': number;
+  readonly 'downtime-bytes': number;
+  readonly 'postcopy-bytes': number;
+  readonly 'x-requests-repeated': number;
+  readonly 'x-requests-impossible': number;
+}
+
+type Phase = 'precopy' | 'downtime' | 'postcopy';
+
+/** The counts and times of one outgoing migration. */
+export class SourceStatistics {
+  readonly pagesTotal: number;
+  readonly #threads: SourceThreads;
+  readonly #pageBytes: number;
+  readonly #startedMillis = performance.now();
+  #endedMillis: number | undefined;
+  #setupMillis: number | undefined;
+  #stoppedMillis: number | undefined;
+  #downtimeMillis: number | undefined;
+  #syncedMillis = performance.now();
+  #dirtyRate = 0;
+  #windowBytes = 0;
+  #windowMillis = 0;
+  #bytesPerMilli = 0;
+  #phase: Phase = 'precopy';
+  #phaseStartBytes = 0;
+  readonly #phaseBytes: Record<Phase, number> = { precopy: 0, downtime: 0, postcopy: 0 };
+
+  constructor(threads: SourceThreads) {
+    this.#threads = threads;
+    this.pagesTotal = threads.blockPages.reduce((sum, pages) => sum + pages, 0);
+    this.#pageBytes = threads.blocks[0]?.pageBytes ?? 4096;
+  }
+
+  setUp(): void {
+    this.#setupMillis = performance.now() - this.#startedMillis;
+  }
+
+  synced(_dirtyPages: number, dirtiedPages: number): void {
+    const now = performance.now();
+    const seconds = (now - this.#syncedMillis) / 1000;
+    if (seconds > 0) this.#dirtyRate = Math.round(dirtiedPages / seconds);
+    this.#syncedMillis = now;
+  }
+
+  transferred(result: TransferResult): void {
+    this.#windowBytes += result.bytes;
+    this.#windowMillis += result.millis;
+    this.#bytesPerMilli = this.#windowBytes / Math.max(this.#windowMillis, 0.001);
+    if (this.#windowMillis < WINDOW_MILLIS) return;
+    this.#windowBytes = 0;
+    this.#windowMillis = 0;
+  }
+
+  /** The measured bandwidth, bytes per millisecond. */
+  get bytesPerMilli(): number {
+    return this.#bytesPerMilli;
+  }
+
+  guestStopped(): void {
+    this.#stoppedMillis = performance.now();
+    this.#enter('downtime');
+  }
+
+  guestRunsThere(): void {
+    this.#downtimeMillis ??= performance.now() - (this.#stoppedMillis ?? performance.now());
+    this.#enter('postcopy');
+  }
+
+  ended(): void {
+    this.#endedMillis = performance.now();
+  }
+
+  remainingBytes(): number {
+    return this.#threads.dirtyPages() * this.#pageBytes;
+  }
+
+  get setupMillis(): number | undefined {
+    return this.#setupMillis;
+  }
+
+  get totalMillis(): number {
+    return (this.#endedMillis ?? performance.now()) - this.#startedMillis;
+  }
+
+  get downtimeMillis(): number | undefined {
+    return this.#downtimeMillis;
+  }
+
+  /** What a switchover now would cost. */
+  get expectedDowntimeMillis(): number | undefined {
+    return this.#bytesPerMilli > 0 ? this.remainingBytes() / this.#bytesPerMilli : undefined;
+  }
+
+  ram(): RamInfo {
+    const { senderCounters: sent, returnPathCounters: urgent } = this.#threads;
+    const normal = sent.get('normalPages') + urgent.get('urgentPages');
+    const transferred = this.#transferredBytes();
+    const seconds = this.totalMillis / 1000;
+    const bytesPerSecond =
+      this.#endedMillis === undefined ? this.#bytesPerMilli * 1000 : transferred / seconds;
+    const phases = { ...this.#phaseBytes };
+    phases[this.#phase] += transferred - this.#phaseStartBytes;
+    return {
+      transferred,
+      remaining: this.remainingBytes(),
+      total: this.pagesTotal * this.#pageBytes,
+      duplicate: sent.get('zeroPages') + urgent.get('urgentZeroPages'),
+      normal,
+      'normal-bytes': normal * this.#pageBytes,
+      'dirty-pages-rate': this.#dirtyRate,
+      mbps: (bytesPerSecond * 8) / 1e6,
+      'dirty-sync-count': sent.get('syncs'),
+      'postcopy-requests': urgent.get('requests'),
+      'page-size': this.#pageBytes,
+      'pages-per-second': Math.round(bytesPerSecond / this.#pageBytes),
+      'precopy-bytes': phases.precopy,
+      'downtime-bytes': phases.downtime,
+      'postcopy-bytes': phases.postcopy,
+      'x-requests-repeated': urgent.get('repeatedRequests'),
+      'x-requests-impossible': urgent.get('impossibleRequests'),
+    };
+  }
+
+  #transferredBytes(): number {
+    const { senderCounters, returnPathCounters } = this.#threads;
+    return senderCounters.get('bytes') + returnPathCounters.get('urgentBytes');
+  }
+
+  #enter(phase: Phase): void {
+    const bytes = this.#transferredBytes();
+    this.#phaseBytes[this.#phase] += bytes - this.#phaseStartBytes;
+    this.#phaseStartBytes = bytes;
+    this.#phase = phase;
+  }
+}

@@ -1,0 +1,60 @@
+import { PageBitmap } from '../memory/page-bitmap.ts';
+import type { RamBlock } from '../memory/ram-block.ts';
+import {
+  Counters,
+  type ReturnPathCounters,
+  returnPathCounters,
+  type SenderCounters,
+  senderCounters,
+} from '../threads/counters.ts';
+import type { RamSenderCommands, RamSenderData } from '../threads/ram-sender-api.ts';
+import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
+import { SenderControl } from '../threads/sender-control.ts';
+import { Thread } from '../threads/thread.ts';
+
+/** The page loops of a source and what they share; they live as long as the migration. */
+export class SourceThreads {
+  readonly blocks: readonly RamBlock[];
+  readonly blockPages: readonly number[];
+  /** Pages the destination lacks; claimed by the threads, replaced by recovery while they are idle. */
+  readonly dirty: readonly PageBitmap[];
+  readonly present: readonly PageBitmap[];
+  readonly control = new SenderControl();
+  readonly senderCounters: SenderCounters = new Counters(senderCounters);
+  readonly returnPathCounters: ReturnPathCounters = new Counters(returnPathCounters);
+  readonly sender: Thread<RamSenderCommands, never>;
+  readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
+  #transfers = 0;
+
+  constructor(blocks: readonly RamBlock[]) {
+    this.blocks = blocks;
+    this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
+    this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));
+    this.present = this.blockPages.map((pages) => new PageBitmap(pages));
+    const shared = {
+      blocks,
+      blockPages: this.blockPages,
+      dirty: this.dirty.map((bitmap) => bitmap.buffer),
+      present: this.present.map((bitmap) => bitmap.buffer),
+      control: this.control.buffer,
+    };
+    const sender: RamSenderData = { ...shared, counters: this.senderCounters.buffer };
+    const returnPath: RamSenderData = { ...shared, counters: this.returnPathCounters.buffer };
+    this.sender = new Thread('ram-sender', sender);
+    this.returnPath = new Thread('return-path', returnPath);
+  }
+
+  /** A number that no transfer had before. */
+  nextTransfer(): number {
+    return ++this.#transfers;
+  }
+
+  dirtyPages(): number {
+    return this.dirty.reduce((sum, bitmap) => sum + bitmap.count(), 0);
+  }
+
+  /** After every link is closed. */
+  async end(): Promise<void> {
+    await Promise.all([this.sender.end(), this.returnPath.end()]);
+  }
+}

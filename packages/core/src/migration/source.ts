@@ -1,0 +1,331 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { type Address, ChannelError, newSession } from '@godwit/transport';
+import { type Capabilities, sharedCapabilities } from '../capabilities.ts';
+import { MigrationError, type MigrationErrorCode } from '../errors.ts';
+import type { Guest } from '../guest.ts';
+import type { Parameters } from '../parameters.ts';
+import { Lifeline } from './lifeline.ts';
+import { withLimit } from './limit.ts';
+import { precopy, type Switchover } from './precopy.ts';
+import { finish, postcopy } from './postcopy.ts';
+import {
+  dialMain,
+  exchangeBitmaps,
+  openUrgent,
+  resumeLink,
+  type SourceSession,
+} from './recovery.ts';
+import { handshake, type SourceContext } from './source-context.ts';
+import { type SourceInfo, sourceInfo } from './source-info.ts';
+import { SourceLink } from './source-link.ts';
+import { SourceStatistics } from './source-statistics.ts';
+import { SourceThreads } from './source-threads.ts';
+import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
+import { prepareSwitchover } from './switchover.ts';
+
+export interface SourceOptions {
+  readonly capabilities: Capabilities;
+  readonly parameters: Parameters;
+  /** Of the guest; sent along, compared with `validate-uuid`. */
+  readonly uuid?: string | undefined;
+}
+
+interface SourceEvents {
+  /** Every change of status, exactly once. */
+  status: [status: SourceStatus];
+  /** At every dirty sync. */
+  pass: [pass: number];
+}
+
+/** How long a cancel waits for a thread that does not end by itself before it cuts the link. */
+const CANCEL_GRACE_MILLIS = 200;
+
+/**
+ * One outgoing migration, from `setup` to its end. Until the order to run leaves, every way out gives
+ * the guest back to this side; from then on it is the destination's and never runs here again: what
+ * happens to the link is recovered from, as often as it takes.
+ */
+export class SourceMigration extends EventEmitter<SourceEvents> {
+  /** Resolves when the migration has ended, well or not; never rejects. */
+  readonly ended: Promise<void>;
+  readonly #guest: Guest;
+  readonly #options: SourceOptions;
+  readonly #status: StatusMachine<typeof sourceTransitions>;
+  readonly #threads: SourceThreads;
+  readonly #statistics: SourceStatistics;
+  readonly #session: SourceSession = { ...newSession(), epoch: 0 };
+  readonly #lifeline = new Lifeline();
+  #parameters: Parameters;
+  #end: () => void = () => undefined;
+  #link: SourceLink | undefined;
+  /** Ends what is under way: the migration before the order to run, one link's life after it. */
+  #attempt = new AbortController();
+  #resume: ((address: Address) => void) | undefined;
+  #postcopyWanted = false;
+  #stoppedHere = false;
+  /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
+  #handedOver = false;
+  #passes = 0;
+  #error: Error | undefined;
+
+  constructor(guest: Guest, options: SourceOptions) {
+    super();
+    this.#guest = guest;
+    this.#options = options;
+    this.#parameters = options.parameters;
+    this.#threads = new SourceThreads(guest.ram);
+    this.#statistics = new SourceStatistics(this.#threads);
+    this.setParameters(options.parameters);
+    this.#lifeline.add(() => this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends')));
+    this.#status = new StatusMachine(sourceTransitions, 'none', (status) => {
+      this.emit('status', status);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  /** Success means only that it has begun: what comes of it is told by events. */
+  start(address: Address): void {
+    this.#status.move('none', 'setup');
+    void this.#run(address).then(this.#end);
+  }
+
+  get status(): SourceStatus {
+    return this.#status.status;
+  }
+
+  /** Why the migration stands where it stands: the last failure, until a new link stands. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  info(): SourceInfo {
+    return sourceInfo(this.status, this.#statistics, this.#error);
+  }
+
+  setParameters(parameters: Parameters): void {
+    this.#parameters = parameters;
+    const { control } = this.#threads;
+    control.setBandwidths(parameters['max-bandwidth'], parameters['max-postcopy-bandwidth']);
+  }
+
+  /** A wish, as in QEMU: if precopy converges first, the migration completes as precopy. */
+  startPostcopy(): void {
+    if (!this.#options.capabilities['postcopy-ram']) {
+      const message = "capability 'postcopy-ram' must be on before the migration starts";
+      throw new MigrationError('ERR_STATE', message);
+    }
+    this.#postcopyWanted = true;
+    if (this.#status.is('setup', 'active')) this.#link?.stopTransfer();
+  }
+
+  /** Gives up before the order to run; afterwards refused. Wait for `cancelled`. */
+  cancel(): void {
+    if (this.#status.is('none', 'cancelling', 'cancelled', 'completed', 'failed')) return;
+    const { status } = this;
+    if (this.#handedOver || !this.#status.can('cancelling')) {
+      const message = `cannot cancel in ${status}: the guest may run at the destination; use migrate-pause and recover`;
+      throw new MigrationError('ERR_STATE', message);
+    }
+    this.#status.leaveFor('cancelling');
+    const reason = new MigrationError('ERR_CANCELLED', 'the migration was cancelled');
+    this.#attempt.abort(reason);
+    this.#link?.stopTransfer();
+    const timer = setTimeout(() => this.#link?.drop(reason), CANCEL_GRACE_MILLIS);
+    void this.ended.then(() => clearTimeout(timer));
+  }
+
+  /** Breaks the link in postcopy, or an attempt at recovery; leads to postcopy-paused. */
+  pause(): void {
+    if (!this.#status.is('postcopy-active', 'postcopy-recover', 'postcopy-recover-setup')) {
+      const message = `migrate-pause is only possible in postcopy, not in ${this.status}`;
+      throw new MigrationError('ERR_STATE', message);
+    }
+    const message = 'the migration was paused by the user';
+    const reason = new MigrationError('ERR_POSTCOPY_PAUSED_BY_USER', message);
+    this.#attempt.abort(reason);
+    this.#link?.drop(reason);
+  }
+
+  /** `migrate` with resume: tries one new link; the outcome is an event. */
+  resume(address: Address): void {
+    if (!this.#status.is('postcopy-paused') || this.#resume === undefined) {
+      const message = `Cannot resume if there is no paused migration (status ${this.status})`;
+      throw new MigrationError('ERR_STATE', message);
+    }
+    const resume = this.#resume;
+    this.#resume = undefined;
+    this.#attempt = new AbortController();
+    this.#status.move('postcopy-paused', 'postcopy-recover-setup');
+    resume(address);
+  }
+
+  /** The migration in order. From `#handOver` on the source never runs the guest again. */
+  async #run(address: Address): Promise<void> {
+    try {
+      const how = await this.#untilLoaded(address);
+      this.#handOver();
+      await this.#untilCompleted(async () => {
+        await this.#orderRun();
+        if (how === 'precopy') return await finish(this.#context());
+        this.#status.move('postcopy-device', 'postcopy-active');
+        await postcopy(this.#context());
+      });
+      this.#statistics.ended();
+      this.#status.leaveFor('completed');
+    } catch (error) {
+      assert(!this.#handedOver, error as Error);
+      await this.#giveBack(error as Error);
+    } finally {
+      await this.#threads.end();
+      this.#lifeline.release();
+    }
+  }
+
+  async #untilLoaded(address: Address): Promise<Switchover> {
+    await this.#open(address);
+    this.#statistics.setUp();
+    this.#status.move('setup', 'active');
+    const how = await precopy(this.#context(), {
+      isPostcopyWanted: () => this.#postcopyWanted,
+      onPass: () => this.#tellPass(),
+    });
+    this.#stoppedHere = this.#guest.running;
+    this.#statistics.guestStopped();
+    await this.#guest.pause();
+    this.#status.move('active', 'device');
+    if (how === 'postcopy') {
+      await openUrgent(this.#context(), address, this.#session);
+      this.#status.move('device', 'postcopy-device');
+    }
+    await prepareSwitchover(this.#context(), how, () => this.#tellPass());
+    return how;
+  }
+
+  async #open(address: Address): Promise<void> {
+    const { capabilities, uuid = null } = this.#options;
+    const options = { ...handshake(this.#waits()), newSession: true };
+    const main = await dialMain(address, this.#session, options);
+    this.#link = new SourceLink(this.#threads, main);
+    const blocks = this.#guest.ram.map((block) => [block.id, block.byteLength] as const);
+    const caps = sharedCapabilities.filter((name) => capabilities[name]);
+    const page = this.#guest.ram[0]?.pageBytes ?? 0;
+    await this.#link.send({ t: 'start', page, blocks, caps, uuid });
+    await this.#link.inbox.expect('started', handshake(this.#waits()));
+  }
+
+  /** Before the order, not after: a lost reply must not run the guest twice. */
+  #handOver(): void {
+    this.#attempt.signal.throwIfAborted(); // in one step with the next line: a cancel comes before or never
+    this.#handedOver = true;
+    this.#attempt = new AbortController();
+  }
+
+  /** The second half of the commit. A link lost from here on tells nothing about the guest. */
+  async #orderRun(): Promise<void> {
+    const { link } = this.#context();
+    await link.send({ t: 'run', paused: !this.#stoppedHere });
+    await link.inbox.expect('running', handshake(this.#waits()));
+    this.#statistics.guestRunsThere();
+  }
+
+  /** Tries, and tries again whenever somebody asks for it, until the destination has everything. */
+  async #untilCompleted(first: () => Promise<void>): Promise<void> {
+    for (let attempt = first; ;) {
+      try {
+        await attempt();
+        await this.#link?.close();
+        return;
+      } catch (error) {
+        const address = await this.#paused(error as Error);
+        attempt = async () => await this.#recover(address);
+      }
+    }
+  }
+
+  /** @returns where to try again. */
+  async #paused(reason: Error): Promise<Address> {
+    const { aborted, reason: wish } = this.#attempt.signal;
+    const error = this.#link?.lost ?? (aborted ? (wish as Error) : reason);
+    await this.#link?.close();
+    this.#link = undefined;
+    this.#error = this.#explain(error);
+    const resumed = new Promise<Address>((resolve) => {
+      this.#resume = resolve;
+    });
+    this.#status.leaveFor('postcopy-paused');
+    return await resumed;
+  }
+
+  async #recover(address: Address): Promise<void> {
+    this.#session.epoch += 1;
+    const main = await dialMain(address, this.#session, handshake(this.#waits()));
+    this.#link = new SourceLink(this.#threads, main);
+    this.#error = undefined;
+    this.#status.move('postcopy-recover-setup', 'postcopy-recover');
+    const context = this.#context();
+    const phase = await exchangeBitmaps(context);
+    this.#statistics.guestRunsThere();
+    if (phase === 'complete') return await finish(context);
+    if (phase === 'loaded') await this.#orderRun(); // the order never arrived: the guest stands still
+    await openUrgent(context, address, this.#session);
+    await resumeLink(context);
+    this.#status.move('postcopy-recover', 'postcopy-active');
+    await postcopy(context);
+  }
+
+  /** The guest is ours, as it was; the destination is told, if it still listens. */
+  async #giveBack(reason: Error): Promise<void> {
+    const error = this.#link?.lost ?? reason;
+    if (this.#stoppedHere) await this.#guest.resume();
+    await this.#sayGoodbye(error);
+    await this.#threads.sender.call('untrack', undefined);
+    if (this.#status.is('cancelling')) return this.#status.move('cancelling', 'cancelled');
+    this.#error = this.#explain(error);
+    this.#status.leaveFor('failed');
+  }
+
+  async #sayGoodbye(error: Error): Promise<void> {
+    const link = this.#link;
+    if (link === undefined) return;
+    const limit = { timeoutMillis: CANCEL_GRACE_MILLIS, what: 'the end of the last transfer' };
+    const said = withLimit(link.send({ t: 'abandon', why: error.message }), limit);
+    await said.catch((cause: Error) => link.drop(cause));
+    await link.close();
+  }
+
+  #explain(error: Error): MigrationError {
+    if (error instanceof MigrationError) return error;
+    const codes: Partial<Record<SourceStatus, MigrationErrorCode>> = {
+      setup: 'ERR_SETUP',
+      'postcopy-active': 'ERR_POSTCOPY_LOST',
+      'postcopy-recover-setup': 'ERR_RECOVERY',
+      'postcopy-recover': 'ERR_RECOVERY',
+    };
+    const code = codes[this.status] ?? (this.#handedOver ? 'ERR_RUN_UNCONFIRMED' : 'ERR_PEER_LOST');
+    return new MigrationError(code, error.message, { cause: error });
+  }
+
+  #tellPass(): void {
+    this.emit('pass', ++this.#passes);
+  }
+
+  #waits(): { parameters: () => Parameters; signal: AbortSignal } {
+    return { parameters: () => this.#parameters, signal: this.#attempt.signal };
+  }
+
+  #context(): SourceContext {
+    const link = this.#link;
+    assert(link !== undefined);
+    return {
+      guest: this.#guest,
+      threads: this.#threads,
+      link,
+      capabilities: this.#options.capabilities,
+      statistics: this.#statistics,
+      ...this.#waits(),
+    };
+  }
+}
