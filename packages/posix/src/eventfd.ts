@@ -14,7 +14,11 @@ const one = new StructMemory(COUNTER_BYTES);
 one.writeU64(0, 1);
 const drained = new StructMemory(COUNTER_BYTES);
 
-/** A flag that one thread raises and another waits for with `PollSet`. @throws {SystemError} `EMFILE`. */
+/**
+ * A flag that one thread raises and another waits for with `PollSet`.
+ *
+ * @throws {SystemError} `EMFILE`, `ENFILE`.
+ */
 export function createEventfd(): number {
   return check(libcEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd');
 }

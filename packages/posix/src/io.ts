@@ -4,9 +4,10 @@ import { check, declare, lastErrno } from './libc.ts';
 import { StructMemory } from './struct-memory.ts';
 
 /*
- * Blocking I/O between descriptors and mapped memory. A call blocks its whole thread: for Workers,
- * and not even `worker.terminate()` interrupts it: end it by `shutdownSocket` or an eventfd. None of the writes can raise SIGPIPE: Node ignores that signal for the process from its start, so
- * a peer that left is `EPIPE`.
+ * I/O between descriptors and mapped memory. On a blocking descriptor a call blocks its whole thread:
+ * it is for Workers, and not even `worker.terminate()` interrupts it; end it by `shutdownSocket`, or
+ * wait with a `PollSet` first. No write raises SIGPIPE: Node ignores that signal for the process from
+ * its start, so a peer that left is `EPIPE`.
  */
 
 type Transfer = (fd: number, address: number, length: number) => number;

@@ -24,7 +24,7 @@ type CType = keyof CTypes;
 const ffi = loadFfi();
 
 /**
- * Declares a function of libc. Where the host lacks it the import still succeeds, and the call throws.
+ * Declares a function of libc. Where the host lacks it, the call throws, not the import.
  *
  * Variadic functions (`ioctl`, `fcntl`, `syscall`, …) are declared with the arguments they are
  * given: on Linux, x86-64 and arm64 alike, integers travel the same way to both kinds.

@@ -41,7 +41,7 @@ export interface HostCapabilities {
   readonly pageBytes: number;
   readonly userfaultfd: UserfaultfdCapability;
   readonly pagemapScan: Capability;
-  /** Dirty tracking: a userfaultfd that write-protects on its own, with PAGEMAP_SCAN, was tried out. */
+  /** Dirty tracking by WP_ASYNC and PAGEMAP_SCAN together, tried out on a page. */
   readonly wpAsync: Capability;
   readonly memfd: Capability;
   readonly kvm: Capability;
@@ -54,7 +54,7 @@ export interface HostCapabilities {
     /** RLIMIT_MEMLOCK; absent where there is no limit, or it cannot be read. */
     readonly lockedBytesMax?: number;
   };
-  /** The most `setSocketBuffers` is granted, and that TCP grows a buffer to; absent where unreadable. */
+  /** The most `setSocketBuffers` is granted, and what TCP grows to by itself; absent if unreadable. */
   readonly sockets: {
     readonly sendBytesMax?: number;
     readonly receiveBytesMax?: number;

@@ -130,7 +130,7 @@ export function registerRange(
   checkIoctl('ioctl UFFDIO_REGISTER', uffd, UFFDIO_REGISTER, argument.address);
 }
 
-/** Stops reporting. A page still missing reads as **zero** from now on; threads that wait for one go on. */
+/** Stops reporting. A page still missing reads as **zero** from now on; who waits for one goes on. */
 export function unregisterRange(uffd: number, address: number, byteLength: number): void {
   argument.writeU64(registration.start, address);
   argument.writeU64(registration.length, byteLength);

@@ -1,9 +1,15 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { pageBytes } from '../src/mmap.ts';
 import { PageCategory, type PagemapQuery, PagemapScanner, openPagemap } from '../src/pagemap.ts';
-import { Features, RegisterMode, openUserfaultfd, registerRange } from '../src/userfaultfd.ts';
-import { type Mapping, anonymous, memfd, owned, shared } from './resources.ts';
+import { probeHost } from '../src/probe.ts';
+import { Features, RegisterMode, registerRange } from '../src/userfaultfd.ts';
+import { type Mapping, anonymous, memfd, openUffd, owned, shared } from './resources.ts';
+
+beforeEach((context) => {
+  const { wpAsync } = probeHost();
+  if (!wpAsync.available) context.skip(wpAsync.reason);
+});
 
 const PAGES = 64;
 const { WRITTEN, PRESENT, SWAPPED, PFNZERO, WPALLOWED, FILE } = PageCategory;
@@ -23,7 +29,7 @@ const takeWritten: PagemapQuery = {
 
 function trackWrites(memory: Mapping): number {
   const features = Features.WP_ASYNC | Features.WP_UNPOPULATED | Features.WP_HUGETLBFS_SHMEM;
-  const uffd = owned(openUserfaultfd({ features }));
+  const uffd = openUffd(features);
   registerRange(uffd, memory.address, PAGES * pageBytes, RegisterMode.WP);
   return uffd;
 }

@@ -2,6 +2,10 @@ import { onTestFinished } from 'vitest';
 import { closeDescriptor } from '../src/io.ts';
 import { createMemfd, setFileBytes } from '../src/memory-files.ts';
 import { NativeBuffer, mapAnonymous, mapShared, unmap, viewMemory } from '../src/mmap.ts';
+import { type UserfaultfdSupport, openUserfaultfd, probeUserfaultfd } from '../src/userfaultfd.ts';
+
+/** How this process may have a userfaultfd; undefined where it may not, and tests are skipped. */
+export const userfaultfd = supportOrUndefined();
 
 /** A mapping with its view, until the test ends. */
 export interface Mapping {
@@ -13,6 +17,11 @@ export interface Mapping {
 export function owned(fd: number): number {
   onTestFinished(() => closeDescriptor(fd));
   return fd;
+}
+
+/** Opens a userfaultfd in the way this process may, until the test ends. */
+export function openUffd(features: number | bigint): number {
+  return owned(openUserfaultfd({ userModeOnly: userfaultfd?.how === 'user-mode-only', features }));
 }
 
 export function anonymous(byteLength: number): Mapping {
@@ -38,4 +47,12 @@ export function buffer(byteLength: number): NativeBuffer {
 function mapped(address: number, byteLength: number): Mapping {
   onTestFinished(() => unmap(address, byteLength));
   return { address, bytes: new Uint8Array(viewMemory(address, byteLength)) };
+}
+
+function supportOrUndefined(): UserfaultfdSupport | undefined {
+  try {
+    return probeUserfaultfd();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Advice, advise, mapAnonymous, pageBytes, unmap } from '../src/mmap.ts';
 import {
   CopyMode,
@@ -9,8 +9,20 @@ import {
   wakeRange,
   writeProtectRange,
 } from '../src/userfaultfd-pages.ts';
-import { Features, RegisterMode, openUserfaultfd, registerRange } from '../src/userfaultfd.ts';
-import { type Mapping, anonymous, buffer, memfd, owned, shared } from './resources.ts';
+import { Features, RegisterMode, registerRange } from '../src/userfaultfd.ts';
+import {
+  type Mapping,
+  anonymous,
+  buffer,
+  memfd,
+  openUffd,
+  shared,
+  userfaultfd,
+} from './resources.ts';
+
+beforeEach((context) => {
+  if (userfaultfd === undefined) context.skip('this process may not have a userfaultfd');
+});
 
 const ENOENT = 2;
 const EFAULT = 14;
@@ -32,7 +44,7 @@ function missingPages(
   create: (byteLength: number) => Mapping,
   mode: number = RegisterMode.MISSING,
 ) {
-  const uffd = owned(openUserfaultfd({ features: Features.MISSING_SHMEM }));
+  const uffd = openUffd(Features.MISSING_SHMEM);
   const memory = create(4 * pageBytes);
   registerRange(uffd, memory.address, 4 * pageBytes, mode);
   const source = buffer(4 * pageBytes);
@@ -123,7 +135,7 @@ test('waking a range nobody waits in is no error; half a page is', () => {
 });
 
 test('a page the file has is mapped in answer to a minor fault, and no other', () => {
-  const uffd = owned(openUserfaultfd({ features: Features.MINOR_SHMEM }));
+  const uffd = openUffd(Features.MINOR_SHMEM);
   const fd = memfd(2 * pageBytes);
   shared(fd, 2 * pageBytes).bytes[0] = 77; // the file now has its first page alone
   const { address, bytes } = shared(fd, 2 * pageBytes);
