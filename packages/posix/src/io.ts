@@ -4,10 +4,10 @@ import { check, declare, lastErrno } from './libc.ts';
 import { StructMemory } from './struct-memory.ts';
 
 /*
- * I/O between descriptors and mapped memory. On a blocking descriptor a call blocks its whole thread:
- * it is for Workers, and not even `worker.terminate()` interrupts it; end it by `shutdownSocket`, or
- * wait with a `PollSet` first. No write raises SIGPIPE: Node ignores that signal for the process from
- * its start, so a peer that left is `EPIPE`.
+ * I/O between descriptors and mapped memory. On a blocking descriptor a call blocks its whole
+ * thread: it is for Workers, and not even `worker.terminate()` interrupts it; end it by
+ * `shutdownSocket`, or wait with a `PollSet` first. No write raises SIGPIPE: Node ignores that
+ * signal for the process from its start, so a peer that left is `EPIPE`.
  */
 
 type Transfer = (fd: number, address: number, length: number) => number;
@@ -104,7 +104,7 @@ export function writeFully(fd: number, address: number, byteLength: number): voi
   }
 }
 
-/** Ranges of memory that one call reads into or writes from, in order: an array of `struct iovec`. */
+/** Ranges of memory that one call reads into or writes from, in order: `struct iovec[]`. */
 export class IoVector {
   readonly capacity: number;
   /** Of the array; valid while this object is reachable. */
@@ -157,7 +157,7 @@ export function closeDescriptor(fd: number): void {
   if (libcClose(fd) < 0 && lastErrno() !== EINTR) throw new SystemError(lastErrno(), 'close');
 }
 
-/** A second descriptor of the same open file, closed on its own; not inherited by a child process. */
+/** A second descriptor of the same open file, closed on its own; no child process inherits it. */
 export function duplicateDescriptor(fd: number): number {
   return check(libcFcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl');
 }

@@ -21,7 +21,7 @@ const MAP_NORESERVE = 0x4000;
 const PR_SET_VMA = 0x53564d41;
 const PR_SET_VMA_ANON_NAME = 0;
 
-/** Beyond about 4 GiB V8 ends the process instead of throwing; larger memory is viewed in segments. */
+/** Beyond about 4 GiB V8 ends the process instead of throwing. */
 const VIEW_BYTES_MAX = 2 ** 30;
 
 /** The size of a page of this host; 4096 off Linux, where nothing can be mapped. */
@@ -67,7 +67,7 @@ export function mapShared(fd: number, byteLength: number, offset = 0): number {
   return check(libcMmap(0, byteLength, PROT_READ_WRITE, flags, fd, offset), 'mmap');
 }
 
-/** Any view of the range, in any thread, must not be touched again: that is a segmentation fault. */
+/** No view of the range, in any thread, may be touched again: that is a segmentation fault. */
 export function unmap(address: number, byteLength: number): void {
   check(libcMunmap(address, byteLength), 'munmap');
 }
@@ -106,9 +106,9 @@ export function viewMemory(address: number, byteLength: number): ArrayBuffer {
 /**
  * Memory that both system calls and JavaScript can use, aligned to pages, zero at first.
  *
- * Dispose of it to give the memory back: at once its pages, and its addresses once `bytes` has been
- * collected. So a late access to `bytes` finds zeros, neither another owner's memory nor a fault; it
- * is a mistake all the same, and system calls must no longer be given `address`.
+ * Dispose of it to give the memory back: at once its pages, and its addresses once `bytes` has
+ * been collected. So a late access to `bytes` finds zeros, neither another owner's memory nor a
+ * fault; it is a mistake all the same, and system calls must no longer be given `address`.
  */
 export class NativeBuffer implements Disposable {
   readonly address: number;

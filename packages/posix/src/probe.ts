@@ -54,7 +54,7 @@ export interface HostCapabilities {
     /** RLIMIT_MEMLOCK; absent where there is no limit, or it cannot be read. */
     readonly lockedBytesMax?: number;
   };
-  /** The most `setSocketBuffers` is granted, and what TCP grows to by itself; absent if unreadable. */
+  /** What `setSocketBuffers` is granted at most, and what TCP grows to by itself. */
   readonly sockets: {
     readonly sendBytesMax?: number;
     readonly receiveBytesMax?: number;
@@ -109,8 +109,8 @@ function userfaultfdCapability(): UserfaultfdCapability {
 }
 
 /**
- * For root to run, from the narrowest grant to the widest. A container's seccomp profile refuses the
- * system call whatever these say; then the device is the way, passed into the container.
+ * For root to run, from the narrowest grant to the widest. A container's seccomp profile refuses
+ * the system call whatever these say; then the device is the way, passed into the container.
  */
 function waysToUserfaultfd(): readonly string[] {
   const group = process.getgid?.() ?? 0;

@@ -95,7 +95,7 @@ export function unsentBytes(fd: number): number {
   return ints.i32[0] ?? 0;
 }
 
-/** How long sent data may stay unacknowledged before TCP gives the connection up; 0: its default. */
+/** How long sent data may stay unacknowledged before TCP gives up; 0: the system's default. */
 export function setUserTimeout(fd: number, millis: number): void {
   setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, millis);
 }

@@ -48,7 +48,7 @@ export class StructMemory {
 }
 
 /**
- * The offsets of a struct whose fields all have 64 bits, in bytes: every argument of the ioctls here.
+ * The offsets, in bytes, of a struct whose fields all have 64 bits, as all ioctls here take.
  *
  * @param byteLength the size by the kernel's header, which the ioctl's number carries too.
  */

@@ -71,7 +71,7 @@ export interface UserfaultfdOptions {
  * Opens a non-blocking userfaultfd: by its system call, or where that is refused by
  * `/dev/userfaultfd`, whose file permissions an administrator can grant.
  *
- * Closing it, like the end of the process, lets every thread that waits for a page go on: with zeros.
+ * Closing it lets every thread that waits for a page go on: with zeros.
  *
  * @throws {SystemError} `EPERM`, refused both ways; `EINVAL`, the kernel lacks a feature; `ENOSYS`.
  */
@@ -130,7 +130,7 @@ export function registerRange(
   checkIoctl('ioctl UFFDIO_REGISTER', uffd, UFFDIO_REGISTER, argument.address);
 }
 
-/** Stops reporting. A page still missing reads as **zero** from now on; who waits for one goes on. */
+/** Stops reporting. A page still missing reads as **zero** from now on; waiting threads go on. */
 export function unregisterRange(uffd: number, address: number, byteLength: number): void {
   argument.writeU64(registration.start, address);
   argument.writeU64(registration.length, byteLength);

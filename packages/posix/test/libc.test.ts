@@ -20,7 +20,7 @@ test('a failed call carries the errno of this thread', () => {
   );
 });
 
-test('on another system the package can be imported and probed, and calls say what they need', () => {
+test('on another system the package is imported and probed, and calls say what they need', () => {
   const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
   const program = `
     Object.defineProperty(process, 'platform', { value: 'darwin' });
