@@ -38,6 +38,7 @@ export class DestinationThreads {
   readonly fault: Thread<FaultCommands, FaultEvent>;
   readonly #eventfd = createEventfd();
   #userfaultfd = -1;
+  readonly #sharedUserfaultfd = new Int32Array(new SharedArrayBuffer(4)).fill(-1);
   #blocktime: readonly (readonly [threadId: number, millis: number])[] = [];
   /** A missing page could be touched: the ranges must stay registered. */
   #watching = false;
@@ -53,9 +54,11 @@ export class DestinationThreads {
       ledger: new FaultLedger().buffer,
     };
     const counters = this.receiverCounters.buffer;
-    const main: RamReceiverData = { ...shared, role: 'main', counters };
+    const userfaultfd = this.#sharedUserfaultfd.buffer as SharedArrayBuffer;
+    const main: RamReceiverData = { ...shared, userfaultfd, role: 'main', counters };
     const urgent: RamReceiverData = {
       ...shared,
+      userfaultfd,
       role: 'urgent',
       counters: this.urgentCounters.buffer,
     };
@@ -80,12 +83,8 @@ export class DestinationThreads {
     this.#userfaultfd = openFaultSource();
     watchMissing(this.#userfaultfd, this.blocks);
     unwatchMissing(this.#userfaultfd, this.blocks);
-    const argument = { userfaultfd: this.#userfaultfd };
-    await Promise.all([
-      this.receiver.call('prepare', argument),
-      this.urgentReceiver.call('prepare', argument),
-      this.fault.call('watch', this.#userfaultfd),
-    ]);
+    Atomics.store(this.#sharedUserfaultfd, 0, this.#userfaultfd);
+    await this.fault.call('watch', this.#userfaultfd);
   }
 
   /** The receiver has registered the ranges ('listen'). */

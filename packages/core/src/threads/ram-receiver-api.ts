@@ -9,14 +9,14 @@ export interface RamReceiverData {
   readonly requested: readonly SharedArrayBuffer[];
   readonly ledger: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  /** One word: -1 before postcopy-ram was agreed on. */
+  readonly userfaultfd: SharedArrayBuffer;
 }
 
 /** How pages are taken: into plain memory, or placed under a guest that may wait for them. */
 export type PlacingMode = 'precopy' | 'postcopy';
 
 export type RamReceiverCommands = {
-  /** -1 before postcopy-ram was agreed on. */
-  prepare: { argument: { readonly userfaultfd: number }; answer: void };
   /** Reads the descriptor until the link ends. @returns when it has ended, between two frames. */
   run: {
     argument: { readonly descriptor: number; readonly mode: PlacingMode };

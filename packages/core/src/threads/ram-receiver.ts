@@ -40,15 +40,13 @@ const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
 );
 const ledger = new FaultLedger(data.ledger);
+/** Written by the main thread before it tells the source 'started', so before any page comes. */
+const sharedUserfaultfd = new Int32Array(data.userfaultfd);
 const counters = new Counters(receiverCounters, data.counters);
-let userfaultfd = -1;
 let descriptor = -1;
 let mode: PlacingMode = 'precopy';
 
 serveThread<RamReceiverCommands>({
-  prepare(argument) {
-    userfaultfd = argument.userfaultfd;
-  },
   run(argument) {
     descriptor = argument.descriptor;
     mode = argument.mode;
@@ -97,6 +95,7 @@ function receiveMainFrame(reader: FrameReader): void {
 
 /** From here on a page is there or is missing; the source has said which of them are stale. */
 function beginPostcopy(): void {
+  const userfaultfd = userfaultfdNow();
   if (userfaultfd < 0 || mode === 'postcopy') {
     throw new ChannelError('ERR_PROTOCOL', "'listen' without postcopy-ram, or twice");
   }
@@ -165,7 +164,7 @@ function placeStaged(block: number, first: number, count: number, source: number
       const address = addressOf(block, page);
       const from = source + (page - first) * pageBytes;
       const bytes = (runEnd - page) * pageBytes;
-      const duplicates = placePages(userfaultfd, address, from, bytes, pageBytes);
+      const duplicates = placePages(userfaultfdNow(), address, from, bytes, pageBytes);
       counters.add('duplicatePages', duplicates);
       add(block, page, runEnd - page);
     }
@@ -187,7 +186,7 @@ function placeZeroRun(header: FrameHeader): void {
   const wanted = requested[block] as PageBitmap;
   const isNowComplete = received.addRun(block, firstPage, pageCount);
   for (let page = wanted.next(firstPage, end); page >= 0; page = wanted.next(page + 1, end)) {
-    placeZeroPages(userfaultfd, addressOf(block, page), pageBytes, pageBytes);
+    placeZeroPages(userfaultfdNow(), addressOf(block, page), pageBytes, pageBytes);
   }
   settleRun(ledger, wanted, block, firstPage, pageCount);
   if (isNowComplete) report({ type: 'complete' });
@@ -198,6 +197,10 @@ function add(block: number, first: number, count: number): void {
   const isNowComplete = received.addRun(block, first, count);
   settleRun(ledger, requested[block] as PageBitmap, block, first, count);
   if (isNowComplete) report({ type: 'complete' });
+}
+
+function userfaultfdNow(): number {
+  return Atomics.load(sharedUserfaultfd, 0);
 }
 
 function addressOf(block: number, page: number): number {
