@@ -16,7 +16,8 @@ export type {
   ReceivedInfo,
   SocketAddress,
 } from './migration/destination-info.ts';
-export { SourceMigration, type SourceOptions } from './migration/source.ts';
+export { SourceMigration } from './migration/source.ts';
+export type { SourceOptions } from './migration/source-context.ts';
 export type { SourceInfo } from './migration/source-info.ts';
 export type { RamInfo } from './migration/source-statistics.ts';
 export {

@@ -61,8 +61,9 @@ export class OpeningSocket {
     // Node offers no public way to give a connected socket's descriptor away (nodejs/node#6294);
     // `_handle.fd` has been stable since 0.x, and the assertion says so the day it is not.
     const handle = (this.#socket as unknown as { _handle: { fd?: number } | null })._handle;
-    if (handle === null)
+    if (handle === null) {
       throw new ChannelError('ERR_CLOSED', 'the other side closed the connection');
+    }
     assert(typeof handle.fd === 'number' && handle.fd >= 0);
     const descriptor = duplicateDescriptor(handle.fd);
     this.#socket.removeAllListeners('data');

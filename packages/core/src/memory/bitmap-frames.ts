@@ -2,7 +2,7 @@ import {
   BITMAP_BODY_BYTES_MAX,
   encodeFrameHeader,
   FRAME_HEADER_BYTES,
-  FrameType,
+  type FrameType,
 } from '@godwit/transport';
 import type { PageBitmap } from './page-bitmap.ts';
 

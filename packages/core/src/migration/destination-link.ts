@@ -1,5 +1,4 @@
 import { type Channel, ChannelError, type ControlMessage, encodeControl } from '@godwit/transport';
-import { describeFailure } from '../threads/serve-thread.ts';
 import type { PlacingMode, RamReceiverEvent } from '../threads/ram-receiver-api.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -109,8 +108,9 @@ export class DestinationLink implements AsyncDisposable {
     try {
       await writing;
     } catch (error) {
-      this.drop(new ChannelError('ERR_CLOSED', describeFailure(error).message));
-      throw this.#lost;
+      const lost = new ChannelError('ERR_CLOSED', (error as Error).message);
+      this.drop(lost);
+      throw this.#lost ?? lost;
     }
   }
 

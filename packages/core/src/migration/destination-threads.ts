@@ -54,7 +54,7 @@ export class DestinationThreads {
       ledger: new FaultLedger().buffer,
     };
     const counters = this.receiverCounters.buffer;
-    const userfaultfd = this.#sharedUserfaultfd.buffer as SharedArrayBuffer;
+    const userfaultfd = this.#sharedUserfaultfd.buffer;
     const main: RamReceiverData = { ...shared, userfaultfd, role: 'main', counters };
     const urgent: RamReceiverData = {
       ...shared,
@@ -80,7 +80,7 @@ export class DestinationThreads {
    * @throws {SystemError} the host refuses userfaultfd, or a block's backing has no missing pages.
    */
   async preparePostcopy(): Promise<void> {
-    this.#userfaultfd = openFaultSource();
+    if (this.#userfaultfd < 0) this.#userfaultfd = openFaultSource();
     watchMissing(this.#userfaultfd, this.blocks);
     unwatchMissing(this.#userfaultfd, this.blocks);
     Atomics.store(this.#sharedUserfaultfd, 0, this.#userfaultfd);

@@ -1,22 +1,15 @@
 import { EventEmitter } from 'node:events';
-import {
-  type Address,
-  assertNever,
-  type Channel,
-  ChannelError,
-  type ControlMessage,
-  FrameType,
-} from '@godwit/transport';
+import { exitGroup } from '@godwit/posix';
+import { type Address, assertNever, type Channel, ChannelError } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import { bitmapFrames } from '../memory/bitmap-frames.ts';
-import { discardPages, prepareForMissing } from '../memory/guest-ram.ts';
 import type { Parameters } from '../parameters.ts';
-import { hasCapability, reasonToRefuse } from './adoption.ts';
+import { Conversation } from './conversation.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
-import { DestinationLink, type LinkEvent } from './destination-link.ts';
+import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
-import { type DestinationPhase, Doorkeeper } from './doorkeeper.ts';
+import { Doorkeeper } from './doorkeeper.ts';
+import { IncomingGuest } from './incoming-guest.ts';
 import { Lifeline } from './lifeline.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
 
@@ -39,28 +32,27 @@ interface DestinationEvents {
  * from then on it is this side's, whatever becomes of the link.
  */
 export class DestinationMigration extends EventEmitter<DestinationEvents> {
-  readonly #guest: Guest;
   readonly #options: DestinationOptions;
   readonly #status: StatusMachine<typeof destinationTransitions>;
   readonly #threads: DestinationThreads;
-  readonly #lifeline = new Lifeline();
+  readonly #incoming: IncomingGuest;
   readonly #doorkeeper: Doorkeeper;
+  readonly #lifeline: Lifeline;
   #link: DestinationLink | undefined;
-  #phase: DestinationPhase = 'new';
-  #isPostcopy = false;
   #error: Error | undefined;
-  #deadline: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
   constructor(guest: Guest, options: DestinationOptions) {
     super();
-    this.#guest = guest;
     this.#options = options;
     this.#threads = new DestinationThreads(guest.ram, options.vcpus);
-    this.#doorkeeper = new Doorkeeper(() => this.#phase);
-    this.#lifeline.add(() => {
+    this.#incoming = new IncomingGuest(guest, this.#threads);
+    this.#doorkeeper = new Doorkeeper(() => this.#incoming.phase);
+    this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
       this.#threads.wakeFaultThread();
+      // A vCPU that waits for a page cannot be ended alone, and must not outlive what serves it.
+      if (this.ownsGuest && this.hasMissingPages) exitGroup(Number(process.exitCode ?? 0));
     });
     this.#status = new StatusMachine(destinationTransitions, 'none', (status) => {
       this.emit('status', status);
@@ -77,7 +69,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** The guest runs here, or is this side's to run. */
   get ownsGuest(): boolean {
-    return this.#phase === 'running' || this.#phase === 'complete';
+    return this.#incoming.isOurs;
   }
 
   /** Some page may be missing: who touches guest memory may wait for ever. */
@@ -162,209 +154,55 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       this.#error = undefined;
       this.#status.move('postcopy-paused', 'postcopy-recover');
     }
-    if (this.#phase === 'new') this.#expectSoon(link, () => "the source's 'start'");
+    const conversation = new Conversation({
+      link,
+      incoming: this.#incoming,
+      threads: this.#threads,
+      status: this.#status,
+      uuid: this.#options.uuid,
+      handshakeMillis: this.#handshakeMillis,
+    });
     let reason: Error | undefined;
     try {
-      await this.#converse(link);
+      await conversation.hold();
     } catch (error) {
       reason = link.lost ?? (error as Error);
     }
-    clearTimeout(this.#deadline);
     await link.close();
     this.#link = undefined;
-    return reason === undefined ? true : await this.#afterLink(reason);
-  }
-
-  /** @returns when the source has confirmed the end. @throws why the link ended before. */
-  async #converse(link: DestinationLink): Promise<void> {
-    for (;;) {
-      const event = await link.next();
-      if (event === undefined) throw link.lost ?? new ChannelError('ERR_CLOSED', 'the link ended');
-      if (
-        event.type === 'control' &&
-        event.message.t === 'finished' &&
-        this.#phase === 'complete'
-      ) {
-        return;
-      }
-      await this.#take(event, link);
-    }
-  }
-
-  async #take(event: LinkEvent, link: DestinationLink): Promise<void> {
-    switch (event.type) {
-      case 'complete':
-        if (await this.#completeIfDone()) await this.#tellComplete(link);
-        return;
-      case 'device':
-        return await this.#load(event.state, link);
-      case 'control':
-        return await this.#obey(event.message, link);
-      default:
-        return assertNever(event);
-    }
-  }
-
-  async #obey(message: ControlMessage, link: DestinationLink): Promise<void> {
-    switch (message.t) {
-      case 'start':
-        return await this.#adopt(message, link);
-      case 'pass':
-        return;
-      case 'listen':
-        this.#expectPhase(message.t, 'receiving');
-        this.#threads.nowWatching();
-        this.#isPostcopy = true;
-        return this.#status.move('active', 'postcopy-active');
-      case 'run':
-        return await this.#runGuest(message.paused, link);
-      case 'end':
-        return this.#expectCompletion(link);
-      case 'abandon':
-        this.#expectPhase(message.t, 'new', 'receiving', 'loaded');
-        this.#phase = 'abandoned';
-        throw new MigrationError('ERR_DISCARDED', `the source gave up: ${message.why}`);
-      case 'recover':
-        return await this.#tellReceived(link);
-      case 'resume':
-        return await this.#resumeLink(link);
-      default:
-        throw new ChannelError('ERR_PROTOCOL', `'${message.t}' is not for a destination`);
-    }
-  }
-
-  async #adopt(
-    start: Extract<ControlMessage, { t: 'start' }>,
-    link: DestinationLink,
-  ): Promise<void> {
-    this.#expectPhase('start', 'new');
-    const { ram } = this.#guest;
-    let why = reasonToRefuse(start, { blocks: ram, uuid: this.#options.uuid });
-    if (why === undefined && hasCapability(start, 'postcopy-ram')) {
-      try {
-        for (const block of ram) prepareForMissing(block);
-        await this.#threads.preparePostcopy();
-      } catch (error) {
-        why = `capability 'postcopy-ram' cannot be had here: ${(error as Error).message}; see godwit doctor`;
-      }
-    }
-    if (why !== undefined) {
-      await link.send({ t: 'refused', why });
-      throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
-    }
-    clearTimeout(this.#deadline);
-    this.#phase = 'receiving';
-    this.#status.move('setup', 'active');
-    await link.send({ t: 'started' });
-  }
-
-  async #load(state: Uint8Array, link: DestinationLink): Promise<void> {
-    this.#expectPhase('device state', 'receiving');
-    const { received } = this.#threads;
-    try {
-      if (!this.#isPostcopy && !received.isComplete) {
-        const missing = received.pagesTotal - received.count;
-        throw new MigrationError('ERR_INCOMPLETE', `${missing} pages have not arrived`);
-      }
-      this.#guest.loadDeviceState(state);
-    } catch (error) {
-      await link.send({ t: 'failed', why: (error as Error).message });
-      throw error;
-    }
-    // From here on the source may order to run: a lost link does not tell us that it did not.
-    this.#phase = 'loaded';
-    await link.send({ t: 'loaded', ...received.proof() });
-  }
-
-  async #runGuest(paused: boolean, link: DestinationLink): Promise<void> {
-    this.#expectPhase('run', 'loaded', 'running', 'complete');
-    if (this.#phase === 'loaded') {
-      this.#phase = 'running';
-      if (this.#isPostcopy) await link.serveFaults();
-      if (!paused) await this.#guest.resume();
-    }
-    await this.#completeIfDone();
-    await link.send({ t: 'running' });
-    if (this.#phase === 'complete') await this.#tellComplete(link);
-  }
-
-  /** The userfaultfd is let go of only here: when no page is missing. @returns whether it happened now. */
-  async #completeIfDone(): Promise<boolean> {
-    const { received } = this.#threads;
-    if (this.#phase !== 'running' || !received.isComplete) return false;
-    clearTimeout(this.#deadline);
-    await this.#threads.stopWatching();
-    this.#phase = 'complete';
-    this.#error = undefined;
-    this.#status.leaveFor('completed');
-    return true;
-  }
-
-  async #tellComplete(link: DestinationLink): Promise<void> {
-    await link.send({ t: 'complete', ...this.#threads.received.proof() });
-  }
-
-  /** The source says that it has sent everything: what is still missing must be close. */
-  #expectCompletion(link: DestinationLink): void {
-    this.#expectPhase('end', 'running', 'complete');
-    if (this.#phase === 'complete') return;
-    const { received } = this.#threads;
-    this.#expectSoon(link, () => `the last ${received.pagesTotal - received.count} pages`);
-  }
-
-  /** Drops the link unless the deadline is cleared in time. */
-  #expectSoon(link: DestinationLink, what: () => string): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => {
-      link.drop(new ChannelError('ERR_TIMEOUT', `${what()} did not come in time`));
-    }, this.#handshakeMillis);
-  }
-
-  async #tellReceived(link: DestinationLink): Promise<void> {
-    this.#expectPhase('recover', 'loaded', 'running', 'complete');
-    const { received } = this.#threads;
-    const phase = this.#phase as 'loaded' | 'running' | 'complete';
-    if (phase !== 'complete') {
-      await link.sendFrames([...bitmapFrames(FrameType.RECV_BITMAP, received.bitmaps)]);
-    }
-    await link.send({ t: 'recovering', phase, ...received.proof() });
-  }
-
-  async #resumeLink(link: DestinationLink): Promise<void> {
-    this.#expectPhase('resume', 'running', 'complete');
-    if (this.#status.is('postcopy-recover'))
-      this.#status.move('postcopy-recover', 'postcopy-active');
-    await link.send({ t: 'resumed' });
-    if (this.#phase === 'running') await link.serveFaults();
+    await conversation.completeIfDone(); // the link may have died after its last page
+    if (this.#incoming.phase === 'complete') this.#error = undefined;
+    return reason === undefined ? true : this.#afterLink(reason);
   }
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */
-  async #afterLink(reason: Error): Promise<boolean> {
-    switch (this.#phase) {
+  #afterLink(reason: Error): boolean {
+    switch (this.#incoming.phase) {
       case 'new':
         // Whoever it was has not begun a migration: wait for the next.
         this.#doorkeeper.forgetSession();
         this.#error = reason;
         return false;
       case 'receiving':
-      case 'abandoned':
+        this.#incoming.discard();
+        this.#fail(reason);
+        return true;
+      case 'discarded':
         this.#fail(reason);
         return true;
       case 'loaded':
       case 'running':
-        if (await this.#completeIfDone()) return false; // the link died after its last page
         this.#error = this.#explain(reason);
         this.#status.leaveFor('postcopy-paused');
         return false;
       case 'complete':
         return false; // the source may come back to ask
       default:
-        return assertNever(this.#phase);
+        return assertNever(this.#incoming.phase);
     }
   }
 
   #fail(reason: Error): void {
-    for (const block of this.#guest.ram) discardPages(block, 0, block.byteLength / block.pageBytes);
     this.#error =
       reason instanceof MigrationError
         ? reason
@@ -374,13 +212,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   #explain(reason: Error): MigrationError {
     if (reason instanceof MigrationError) return reason;
-    const code = this.#phase === 'loaded' ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
+    const unrun = this.#incoming.phase === 'loaded';
+    const code = unrun ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
     return new MigrationError(code, reason.message, { cause: reason });
-  }
-
-  #expectPhase(what: string, ...phases: DestinationPhase[]): void {
-    if (phases.includes(this.#phase)) return;
-    throw new ChannelError('ERR_PROTOCOL', `'${what}' does not belong here (${this.#phase})`);
   }
 
   get #handshakeMillis(): number {

@@ -1,6 +1,7 @@
 import {
   type Address,
   type Admission,
+  assertNever,
   type Channel,
   ChannelError,
   type Hello,
@@ -9,18 +10,7 @@ import {
   sameAddress,
   type Session,
 } from '@godwit/transport';
-
-/**
- * How far an incoming migration has got: no source yet; pages come; device state is loaded; the guest
- * runs; every page is here; or the source took it back.
- */
-export type DestinationPhase =
-  | 'new'
-  | 'receiving'
-  | 'loaded'
-  | 'running'
-  | 'complete'
-  | 'abandoned';
+import type { DestinationPhase } from './incoming-guest.ts';
 
 /** Who may come in, and who comes in place of whom. */
 export class Doorkeeper {
@@ -102,6 +92,8 @@ export class Doorkeeper {
         return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
       case 'page':
         return { refuse: 'unexpected-role', reason: 'multifd is not supported', epoch };
+      default:
+        return assertNever(hello.role);
     }
   }
 

@@ -3,20 +3,14 @@
  * keeps it from ending: `process.exit` waits for threads, and they wait for their descriptors.
  */
 export class Lifeline {
-  readonly #hooks: (() => void)[] = [];
-  readonly #run = (): void => {
-    for (const hook of this.#hooks) hook();
-  };
+  readonly #wakeThreads: () => void;
 
-  constructor() {
-    process.on('exit', this.#run);
-  }
-
-  add(hook: () => void): void {
-    this.#hooks.push(hook);
+  constructor(wakeThreads: () => void) {
+    this.#wakeThreads = wakeThreads;
+    process.on('exit', wakeThreads);
   }
 
   release(): void {
-    process.removeListener('exit', this.#run);
+    process.removeListener('exit', this.#wakeThreads);
   }
 }

@@ -5,6 +5,14 @@ import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
 import type { SourceThreads } from './source-threads.ts';
 
+/** What an outgoing migration is begun with. */
+export interface SourceOptions {
+  readonly capabilities: Capabilities;
+  readonly parameters: Parameters;
+  /** Of the guest; sent along, compared with `validate-uuid`. */
+  readonly uuid?: string | undefined;
+}
+
 /** What the steps of an outgoing migration work with. */
 export interface SourceContext {
   readonly guest: Guest;

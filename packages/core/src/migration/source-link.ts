@@ -27,7 +27,7 @@ export class SourceLink implements AsyncDisposable {
     threads.returnPath.onEvent = (event) => this.#receive(event);
     this.#reading = threads.returnPath.call('run', main.descriptor).then(
       () => this.drop(new ChannelError('ERR_CLOSED', 'the destination closed the connection')),
-      (error: Error) => this.drop(error),
+      (error: unknown) => this.drop(error as Error),
     );
     void this.#write(threads.sender.call('attach', main.descriptor));
   }
@@ -98,7 +98,7 @@ export class SourceLink implements AsyncDisposable {
       return await writing;
     } catch (error) {
       this.drop(error as Error);
-      throw this.#lost;
+      throw this.#lost ?? error;
     }
   }
 

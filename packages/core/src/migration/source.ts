@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { type Address, ChannelError, newSession } from '@godwit/transport';
-import { type Capabilities, sharedCapabilities } from '../capabilities.ts';
-import { MigrationError, type MigrationErrorCode } from '../errors.ts';
+import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
-import { withLimit } from './limit.ts';
 import { precopy, type Switchover } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
@@ -16,20 +15,14 @@ import {
   resumeLink,
   type SourceSession,
 } from './recovery.ts';
-import { handshake, type SourceContext } from './source-context.ts';
+import { agree, sayGoodbye } from './session-ends.ts';
+import { handshake, type SourceContext, type SourceOptions } from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
 import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
 import { prepareSwitchover } from './switchover.ts';
-
-export interface SourceOptions {
-  readonly capabilities: Capabilities;
-  readonly parameters: Parameters;
-  /** Of the guest; sent along, compared with `validate-uuid`. */
-  readonly uuid?: string | undefined;
-}
 
 interface SourceEvents {
   /** Every change of status, exactly once. */
@@ -55,7 +48,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   readonly #threads: SourceThreads;
   readonly #statistics: SourceStatistics;
   readonly #session: SourceSession = { ...newSession(), epoch: 0 };
-  readonly #lifeline = new Lifeline();
+  readonly #lifeline: Lifeline;
   #parameters: Parameters;
   #end: () => void = () => undefined;
   #link: SourceLink | undefined;
@@ -77,7 +70,9 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#threads = new SourceThreads(guest.ram);
     this.#statistics = new SourceStatistics(this.#threads);
     this.setParameters(options.parameters);
-    this.#lifeline.add(() => this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends')));
+    this.#lifeline = new Lifeline(() => {
+      this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
+    });
     this.#status = new StatusMachine(sourceTransitions, 'none', (status) => {
       this.emit('status', status);
     });
@@ -205,15 +200,10 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   }
 
   async #open(address: Address): Promise<void> {
-    const { capabilities, uuid = null } = this.#options;
     const options = { ...handshake(this.#waits()), newSession: true };
     const main = await dialMain(address, this.#session, options);
     this.#link = new SourceLink(this.#threads, main);
-    const blocks = this.#guest.ram.map((block) => [block.id, block.byteLength] as const);
-    const caps = sharedCapabilities.filter((name) => capabilities[name]);
-    const page = this.#guest.ram[0]?.pageBytes ?? 0;
-    await this.#link.send({ t: 'start', page, blocks, caps, uuid });
-    await this.#link.inbox.expect('started', handshake(this.#waits()));
+    await agree(this.#context(), this.#options.uuid);
   }
 
   /** Before the order, not after: a lost reply must not run the guest twice. */
@@ -247,11 +237,11 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   /** @returns where to try again. */
   async #paused(reason: Error): Promise<Address> {
-    const { aborted, reason: wish } = this.#attempt.signal;
-    const error = this.#link?.lost ?? (aborted ? (wish as Error) : reason);
+    const { signal } = this.#attempt;
+    const error = this.#link?.lost ?? (signal.aborted ? (signal.reason as Error) : reason);
     await this.#link?.close();
     this.#link = undefined;
-    this.#error = this.#explain(error);
+    this.#error = explainSource(error, this.status, this.#handedOver);
     const resumed = new Promise<Address>((resolve) => {
       this.#resume = resolve;
     });
@@ -280,32 +270,11 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   async #giveBack(reason: Error): Promise<void> {
     const error = this.#link?.lost ?? reason;
     if (this.#stoppedHere) await this.#guest.resume();
-    await this.#sayGoodbye(error);
+    if (this.#link !== undefined) await sayGoodbye(this.#link, error, CANCEL_GRACE_MILLIS);
     await this.#threads.sender.call('untrack', undefined);
     if (this.#status.is('cancelling')) return this.#status.move('cancelling', 'cancelled');
-    this.#error = this.#explain(error);
+    this.#error = explainSource(error, this.status, this.#handedOver);
     this.#status.leaveFor('failed');
-  }
-
-  async #sayGoodbye(error: Error): Promise<void> {
-    const link = this.#link;
-    if (link === undefined) return;
-    const limit = { timeoutMillis: CANCEL_GRACE_MILLIS, what: 'the end of the last transfer' };
-    const said = withLimit(link.send({ t: 'abandon', why: error.message }), limit);
-    await said.catch((cause: Error) => link.drop(cause));
-    await link.close();
-  }
-
-  #explain(error: Error): MigrationError {
-    if (error instanceof MigrationError) return error;
-    const codes: Partial<Record<SourceStatus, MigrationErrorCode>> = {
-      setup: 'ERR_SETUP',
-      'postcopy-active': 'ERR_POSTCOPY_LOST',
-      'postcopy-recover-setup': 'ERR_RECOVERY',
-      'postcopy-recover': 'ERR_RECOVERY',
-    };
-    const code = codes[this.status] ?? (this.#handedOver ? 'ERR_RUN_UNCONFIRMED' : 'ERR_PEER_LOST');
-    return new MigrationError(code, error.message, { cause: error });
   }
 
   #tellPass(): void {

@@ -84,8 +84,9 @@ function serveRequest(header: FrameHeader): void {
   const urgent = control.urgentDescriptor;
   if (urgent < 0) {
     // A full ring is no loss: every dirty page comes with the bulk.
-    for (let page = first; page >= 0; page = bitmap.next(page + 1, end))
+    for (let page = first; page >= 0; page = bitmap.next(page + 1, end)) {
       control.pushRequest(block, page);
+    }
     return;
   }
   sendUrgent(urgent, block, first, end);

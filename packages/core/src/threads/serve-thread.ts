@@ -16,7 +16,7 @@ export function serveThread<C extends Commands>(handlers: Handlers<C>): void {
 export function servePending<C extends Commands>(handlers: Handlers<C>): void {
   const port = mainPort();
   for (;;) {
-    const received = receiveMessageOnPort(port) as { message: CommandMessage } | undefined;
+    const received: { message: CommandMessage } | undefined = receiveMessageOnPort(port);
     if (received === undefined) return;
     runCommand(handlers, received.message);
   }

@@ -126,8 +126,9 @@ export function decodeControl(body: Uint8Array): ControlMessage {
       : undefined;
   if (shape === undefined) throw refuse(`unknown control message ${String(type).slice(0, 40)}`);
   for (const [key, check] of Object.entries(shape)) {
-    if (!check(message[key]))
+    if (!check(message[key])) {
       throw refuse(`'${key}' of control message '${type as string}' is wrong`);
+    }
   }
   for (const key of Object.keys(message)) {
     if (key !== 't' && !Object.hasOwn(shape, key)) {

@@ -1,0 +1,179 @@
+import { assertNever, ChannelError, type ControlMessage, FrameType } from '@godwit/transport';
+import { MigrationError } from '../errors.ts';
+import { bitmapFrames } from '../memory/bitmap-frames.ts';
+import type { DestinationLink, LinkEvent } from './destination-link.ts';
+import type { DestinationThreads } from './destination-threads.ts';
+import type { IncomingGuest } from './incoming-guest.ts';
+import type { destinationTransitions, StatusMachine } from './status.ts';
+
+export interface ConversationParts {
+  readonly link: DestinationLink;
+  readonly incoming: IncomingGuest;
+  readonly threads: DestinationThreads;
+  readonly status: StatusMachine<typeof destinationTransitions>;
+  readonly uuid: string | undefined;
+  /** Of each wait for the source's next word that has a limit. */
+  readonly handshakeMillis: number;
+}
+
+/** What is said on one link of a destination, message by message, from its opening to its end. */
+export class Conversation {
+  readonly #parts: ConversationParts;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(parts: ConversationParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns when the source has confirmed the end. @throws why the link ended before. */
+  async hold(): Promise<void> {
+    if (this.#parts.incoming.phase === 'new') this.#expectSoon(() => "the source's 'start'");
+    try {
+      await this.#converse();
+    } finally {
+      clearTimeout(this.#deadline);
+    }
+  }
+
+  async #converse(): Promise<void> {
+    const { link, incoming } = this.#parts;
+    for (;;) {
+      const event = await link.next();
+      if (event === undefined) throw link.lost ?? new ChannelError('ERR_CLOSED', 'the link ended');
+      if (event.type === 'control' && event.message.t === 'finished') {
+        return incoming.expect('finished', 'complete');
+      }
+      await this.#take(event);
+    }
+  }
+
+  async #take(event: LinkEvent): Promise<void> {
+    switch (event.type) {
+      case 'complete':
+        if (await this.completeIfDone()) await this.#tellComplete();
+        return;
+      case 'device':
+        return await this.#load(event.state);
+      case 'control':
+        return await this.#obey(event.message);
+      default:
+        return assertNever(event);
+    }
+  }
+
+  async #obey(message: ControlMessage): Promise<void> {
+    switch (message.t) {
+      case 'start':
+        return await this.#adopt(message);
+      case 'pass':
+        return;
+      case 'listen':
+        this.#parts.incoming.listen();
+        return this.#parts.status.move('active', 'postcopy-active');
+      case 'run':
+        return await this.#runGuest(message.paused);
+      case 'end':
+        return this.#expectCompletion();
+      case 'abandon':
+        return this.#abandon(message.why);
+      case 'recover':
+        return await this.#tellReceived();
+      case 'resume':
+        return await this.#resumeLink();
+      default:
+        throw new ChannelError('ERR_PROTOCOL', `'${message.t}' is not for a destination`);
+    }
+  }
+
+  async #adopt(start: Extract<ControlMessage, { t: 'start' }>): Promise<void> {
+    const { link, incoming, status, uuid } = this.#parts;
+    const why = await incoming.adopt(start, uuid);
+    if (why !== undefined) {
+      await link.send({ t: 'refused', why });
+      throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
+    }
+    clearTimeout(this.#deadline);
+    status.move('setup', 'active');
+    await link.send({ t: 'started' });
+  }
+
+  async #load(state: Uint8Array): Promise<void> {
+    const { link, incoming } = this.#parts;
+    try {
+      const proof = incoming.load(state);
+      await link.send({ t: 'loaded', ...proof });
+    } catch (error) {
+      if (!(error instanceof ChannelError)) {
+        await link.send({ t: 'failed', why: (error as Error).message });
+      }
+      throw error;
+    }
+  }
+
+  async #runGuest(paused: boolean): Promise<void> {
+    const { link, incoming } = this.#parts;
+    await incoming.run(paused, async () => await link.serveFaults());
+    await this.completeIfDone();
+    await link.send({ t: 'running' });
+    if (incoming.phase === 'complete') await this.#tellComplete();
+  }
+
+  /** @returns whether the last page was found to be here now. */
+  async completeIfDone(): Promise<boolean> {
+    const { incoming, status } = this.#parts;
+    if (!(await incoming.completeIfDone())) return false;
+    clearTimeout(this.#deadline);
+    status.leaveFor('completed');
+    return true;
+  }
+
+  async #tellComplete(): Promise<void> {
+    const { link, threads } = this.#parts;
+    await link.send({ t: 'complete', ...threads.received.proof() });
+  }
+
+  /** The source says that it has sent everything: what is still missing must be close. */
+  #expectCompletion(): void {
+    const { incoming, threads } = this.#parts;
+    incoming.expect('end', 'running', 'complete');
+    if (incoming.phase === 'complete') return;
+    const { received } = threads;
+    this.#expectSoon(() => `the last ${received.pagesTotal - received.count} pages`);
+  }
+
+  /** Drops the link unless the deadline is cleared in time. */
+  #expectSoon(what: () => string): void {
+    const { link, handshakeMillis } = this.#parts;
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => {
+      link.drop(new ChannelError('ERR_TIMEOUT', `${what()} did not come in time`));
+    }, handshakeMillis);
+  }
+
+  #abandon(why: string): never {
+    const { incoming, status } = this.#parts;
+    // In a recovery the order to run may have left: then nobody may take the guest back.
+    if (status.is('active', 'postcopy-active')) incoming.discard();
+    throw new MigrationError('ERR_DISCARDED', `the source gave up: ${why}`);
+  }
+
+  async #tellReceived(): Promise<void> {
+    const { link, incoming, threads } = this.#parts;
+    incoming.expect('recover', 'loaded', 'running', 'complete');
+    const phase = incoming.phase as 'loaded' | 'running' | 'complete';
+    if (phase !== 'complete') {
+      await link.sendFrames([...bitmapFrames(FrameType.RECV_BITMAP, threads.received.bitmaps)]);
+    }
+    await link.send({ t: 'recovering', phase, ...threads.received.proof() });
+  }
+
+  async #resumeLink(): Promise<void> {
+    const { link, incoming, status } = this.#parts;
+    incoming.expect('resume', 'running', 'complete');
+    if (status.is('postcopy-recover')) {
+      status.move('postcopy-recover', 'postcopy-active');
+    }
+    await link.send({ t: 'resumed' });
+    if (incoming.phase === 'running') await link.serveFaults();
+  }
+}

@@ -1,0 +1,29 @@
+import { sharedCapabilities } from '../capabilities.ts';
+import { withLimit } from './limit.ts';
+import { handshake, type SourceContext } from './source-context.ts';
+import type { SourceLink } from './source-link.ts';
+
+/** The first words: the destination adopts what will be migrated, or refuses by name. */
+export async function agree(context: SourceContext, uuid: string | undefined): Promise<void> {
+  const { guest, link, capabilities } = context;
+  const blocks = guest.ram.map((block) => [block.id, block.byteLength] as const);
+  const caps = sharedCapabilities.filter((name) => capabilities[name]);
+  const page = guest.ram[0]?.pageBytes ?? 0;
+  await link.send({ t: 'start', page, blocks, caps, uuid: uuid ?? null });
+  await link.inbox.expect('started', handshake(context));
+}
+
+/** The last words of a migration that is given up before the order to run; then the link is closed. */
+export async function sayGoodbye(
+  link: SourceLink,
+  error: Error,
+  timeoutMillis: number,
+): Promise<void> {
+  const limit = { timeoutMillis, what: 'the end of the last transfer' };
+  try {
+    await withLimit(link.send({ t: 'abandon', why: error.message }), limit);
+  } catch (cause) {
+    link.drop(cause as Error);
+  }
+  await link.close();
+}
