@@ -7,7 +7,10 @@ export {
 } from './capabilities.ts';
 export { MigrationError, type MigrationErrorCode, migrationErrorCodes } from './errors.ts';
 export type { Guest } from './guest.ts';
+export { type DirtyLog, PagemapDirtyLog } from './memory/dirty-log.ts';
 export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
+export { PageBitmap } from './memory/page-bitmap.ts';
+export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {

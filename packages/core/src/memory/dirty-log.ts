@@ -43,15 +43,10 @@ export class PagemapDirtyLog implements DirtyLog {
     this.#blocks = blocks;
     this.#pagemap = openPagemap();
     try {
-      this.#userfaultfd = openUserfaultfd({
-        features: Features.WP_ASYNC | Features.WP_UNPOPULATED | Features.WP_HUGETLBFS_SHMEM,
-      });
+      this.#userfaultfd = openProtecting(blocks);
     } catch (error) {
       closeDescriptor(this.#pagemap);
       throw error;
-    }
-    for (const block of blocks) {
-      registerRange(this.#userfaultfd, block.address, block.byteLength, RegisterMode.WP);
     }
   }
 
@@ -92,5 +87,20 @@ export class PagemapDirtyLog implements DirtyLog {
       }
     }
     return added;
+  }
+}
+
+function openProtecting(blocks: readonly RamBlock[]): number {
+  const userfaultfd = openUserfaultfd({
+    features: Features.WP_ASYNC | Features.WP_UNPOPULATED | Features.WP_HUGETLBFS_SHMEM,
+  });
+  try {
+    for (const block of blocks) {
+      registerRange(userfaultfd, block.address, block.byteLength, RegisterMode.WP);
+    }
+    return userfaultfd;
+  } catch (error) {
+    closeDescriptor(userfaultfd); // lifts what was protected before
+    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, unlinkSync } from 'node:fs';
 import {
   Advice,
   advise,
@@ -29,23 +29,23 @@ export interface GuestRam extends Disposable {
  * Maps fresh RAM that reads as zero and takes no room before it is touched.
  *
  * @param backing with `file:PATH` the first block lives in PATH, the others in PATH.ID; the files
- *   must be new or empty, and stay when the RAM is gone.
- * @throws {MigrationError} `ERR_ARGUMENT`: sizes, ids, or a file that holds something already.
+ *   must not exist yet, and stay when the RAM is gone.
+ * @throws {MigrationError} `ERR_ARGUMENT`: sizes, ids, or a file that exists or cannot be created;
+ *   no file of ours is left.
  */
 export function allocateRam(
   specs: readonly RamBlockSpec[],
   backing: RamBacking = 'anon',
 ): GuestRam {
+  for (const spec of specs) checkSpec(spec, specs);
   const blocks: RamBlock[] = [];
   const release = (): void => {
     for (const block of blocks.splice(0)) unmap(block.address, block.byteLength);
   };
   try {
-    for (const [index, spec] of specs.entries()) {
-      checkSpec(spec, specs);
-      blocks.push(mapBlock(spec, backing, index));
-    }
+    for (const [index, spec] of specs.entries()) blocks.push(mapBlock(spec, backing, index));
   } catch (error) {
+    for (const index of blocks.keys()) removeFile(specs[index] as RamBlockSpec, backing, index);
     release();
     throw error;
   }
@@ -109,8 +109,17 @@ function mapBacking(spec: RamBlockSpec, backing: RamBacking, index: number): num
       closeDescriptor(descriptor);
     }
   }
-  const path = backing.slice('file:'.length) + (index === 0 ? '' : `.${id}`);
-  return mapFile(path, byteLength);
+  return mapFile(filePath(spec, backing, index), byteLength);
+}
+
+function filePath(spec: RamBlockSpec, backing: `file:${string}`, index: number): string {
+  return backing.slice('file:'.length) + (index === 0 ? '' : `.${spec.id}`);
+}
+
+/** Takes back a file that `mapFile` has made, so that the next attempt finds none. */
+function removeFile(spec: RamBlockSpec, backing: RamBacking, index: number): void {
+  if (backing === 'anon' || backing === 'memfd') return;
+  unlinkSync(filePath(spec, backing, index));
 }
 
 function mapFile(path: string, byteLength: number): number {
@@ -125,6 +134,9 @@ function mapFile(path: string, byteLength: number): number {
   try {
     setFileBytes(descriptor, byteLength);
     return mapShared(descriptor, byteLength);
+  } catch (error) {
+    unlinkSync(path);
+    throw error;
   } finally {
     closeSync(descriptor);
   }

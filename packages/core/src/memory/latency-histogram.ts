@@ -32,7 +32,7 @@ export class LatencyHistogram {
     return 0;
   }
 
-  /** Counts by power of two: [0] is up to 1 µs, [n] up to 2^n µs (QEMU: postcopy-latency-dist). */
+  /** Counts by power of two: [n] from 2^n to 2^(n+1) µs (QEMU: postcopy-latency-dist). */
   byOctave(): number[] {
     const octaves: number[] = [];
     for (let at = 0; at < BUCKETS; at += BUCKETS_PER_OCTAVE) {
