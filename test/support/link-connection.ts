@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CutKind } from './frame-matcher.ts';
+import {
+  type ConnectionIdentity,
+  type Direction,
+  type Piece,
+  type SeenFrame,
+  WireReader,
+} from './wire-reader.ts';
+
+/** Where to cut: after so many more bytes. */
+export interface CutPoint {
+  bytesLeft: number;
+  readonly cut: () => void;
+}
+
+/** What is to happen to whatever passes. */
+export interface Traffic {
+  /** Before the first byte of a message; it is not forwarded before this has resolved. */
+  onFrame(frame: SeenFrame, connection: LinkConnection): Promise<CutPoint | undefined>;
+  /** Before any bytes. @returns the cut that falls on them or right after them, if one does. */
+  onBytes(lane: Lane, byteLength: number): CutPoint | undefined;
+  /** Somebody did not speak the protocol. */
+  onViolation(error: Error): void;
+  readonly delayMillis: number;
+  readonly bytesPerSecond: number;
+}
+
+/** One direction of a connection: reads messages, asks what to do, forwards. */
+export class Lane {
+  readonly direction: Direction;
+  readonly connection: LinkConnection;
+  readonly #from: Socket;
+  readonly #to: Socket;
+  readonly #traffic: Traffic;
+  readonly #reader: WireReader;
+  /** In the message under way. */
+  #cutPoint: CutPoint | undefined;
+  /** What still comes is thrown away, so that a FIN stays a FIN. */
+  #isCut = false;
+
+  constructor(
+    connection: LinkConnection,
+    direction: Direction,
+    ends: { from: Socket; to: Socket },
+    traffic: Traffic,
+  ) {
+    this.connection = connection;
+    this.direction = direction;
+    this.#from = ends.from;
+    this.#to = ends.to;
+    this.#traffic = traffic;
+    this.#reader = new WireReader(connection.identity, direction);
+  }
+
+  discard(): void {
+    this.#isCut = true;
+  }
+
+  /** Resolves at the end of the direction, however it ends. */
+  async run(): Promise<void> {
+    try {
+      const chunks = this.#from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const chunk of chunks) {
+        if (this.#isCut) continue;
+        for (const piece of this.#reader.push(chunk)) await this.#pass(piece);
+      }
+      await this.#forward(this.#reader.pending);
+      if (this.#to.writable) this.#to.end();
+    } catch (error) {
+      // A half that breaks breaks the other one; what is no socket's failure is not the protocol.
+      if (!isSocketError(error)) this.#traffic.onViolation(error as Error);
+      this.connection.cut('rst');
+    }
+  }
+
+  async #pass({ frame, bytes, begins }: Piece): Promise<void> {
+    if (this.#isCut) return;
+    if (begins) this.#cutPoint = await this.#traffic.onFrame(frame, this.connection);
+    const inLane = this.#traffic.onBytes(this, bytes.byteLength);
+    const cutPoint = earlier(this.#cutPoint, inLane);
+    if (cutPoint !== undefined && cutPoint.bytesLeft <= bytes.byteLength) {
+      await this.#forward(bytes.subarray(0, cutPoint.bytesLeft));
+      if (!this.#isCut) cutPoint.cut();
+      return;
+    }
+    if (this.#cutPoint !== undefined) this.#cutPoint.bytesLeft -= bytes.byteLength;
+    await this.#forward(bytes);
+  }
+
+  async #forward(bytes: Buffer): Promise<void> {
+    if (this.#isCut || bytes.byteLength === 0) return;
+    const { delayMillis, bytesPerSecond } = this.#traffic;
+    const paced = bytesPerSecond > 0 ? (bytes.byteLength * 1000) / bytesPerSecond : 0;
+    if (delayMillis + paced > 0) await sleep(delayMillis + paced);
+    if (this.#isCut || !this.#to.writable) return;
+    await new Promise<void>((resolve, reject) => {
+      this.#to.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
+/** One connection between source and destination that passes through the proxy. */
+export class LinkConnection {
+  readonly identity: ConnectionIdentity;
+  /** Both halves are closed and nothing is forwarded any more. */
+  readonly closed: Promise<unknown>;
+  readonly #sockets: readonly Socket[];
+  readonly #lanes: readonly Lane[];
+
+  /** @param ends connected sockets that may be half open. */
+  constructor(index: number, ends: { source: Socket; destination: Socket }, traffic: Traffic) {
+    const { source, destination } = ends;
+    this.identity = { index, role: undefined, epoch: undefined };
+    this.#sockets = [source, destination];
+    for (const socket of this.#sockets) socket.on('error', () => undefined);
+    this.#lanes = [
+      new Lane(this, 'to-destination', { from: source, to: destination }, traffic),
+      new Lane(this, 'to-source', { from: destination, to: source }, traffic),
+    ];
+    this.closed = Promise.all([
+      ...this.#lanes.map((lane) => lane.run()),
+      ...this.#sockets.map((socket) => closeOf(socket)),
+    ]);
+  }
+
+  /** `rst` tells both sides at once, `fin` lets them read what was forwarded and then the end. */
+  cut(kind: CutKind): void {
+    for (const lane of this.#lanes) lane.discard();
+    for (const socket of this.#sockets) {
+      if (kind === 'rst') reset(socket);
+      else if (socket.writable) socket.end();
+    }
+  }
+}
+
+/** A unix socket has no RST; there it is the close. */
+export function reset(socket: Socket): void {
+  if (socket.destroyed) return;
+  if (socket.remoteFamily === undefined) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+function earlier(a: CutPoint | undefined, b: CutPoint | undefined): CutPoint | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a.bytesLeft <= b.bytesLeft ? a : b;
+}
+
+async function closeOf(socket: Socket): Promise<void> {
+  if (!socket.closed) await once(socket, 'close').catch(() => undefined);
+}
+
+function isSocketError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.name !== 'ChannelError';
+}

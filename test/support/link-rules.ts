@@ -1,0 +1,199 @@
+import type { Role } from '@godwit/transport';
+import {
+  type CutKind,
+  describeMatcher,
+  type FrameMatcher,
+  fires,
+  isMatch,
+  type Trigger,
+} from './frame-matcher.ts';
+import type { CutPoint, Lane, LinkConnection, Traffic } from './link-connection.ts';
+import { Deferred, Journal, within } from './wait.ts';
+import type { Direction, SeenFrame } from './wire-reader.ts';
+
+export interface CutOptions extends FrameMatcher {
+  readonly at: 'before' | 'middle' | 'after';
+  /** Which match, counted from now on; 1 is the next. */
+  readonly nth?: number;
+  readonly kind?: CutKind;
+  /** Only the connection that carries the message; by default all there are. */
+  readonly alone?: boolean;
+}
+
+export interface CutAfterBytesOptions {
+  readonly direction: Direction;
+  /** Counted from now on, in each connection on its own. */
+  readonly bytes: number;
+  /** Left out: also before the hello has said what the connection is for. */
+  readonly role?: Role;
+  readonly kind?: CutKind;
+}
+
+/** One direction of a connection stands still before a message, until it is let go or cut. */
+export interface Hold {
+  /** The message has come and waits. */
+  readonly reached: Promise<SeenFrame>;
+  release(): void;
+}
+
+interface Holder {
+  readonly trigger: Trigger;
+  readonly reached: Deferred<SeenFrame>;
+  readonly opened: Deferred<void>;
+}
+
+interface Cutter {
+  readonly options: CutOptions;
+  readonly trigger: Trigger;
+  readonly done: Deferred<SeenFrame>;
+}
+
+interface ByteCutter {
+  readonly options: CutAfterBytesOptions;
+  readonly bytesLeft: Map<Lane, number>;
+  readonly done: Deferred<void>;
+}
+
+/** What the tests have asked for, and what has passed; knows nothing of listening and dialling. */
+export abstract class LinkRules implements Traffic {
+  /** Everything that began to pass, in order; what is held is in it already. */
+  readonly frames = new Journal<SeenFrame>();
+  /** What somebody said that is not the protocol. */
+  readonly violations: Error[] = [];
+  /** Before each piece that is forwarded. */
+  delayMillis = 0;
+  /** In each direction of each connection; 0 is unlimited. */
+  bytesPerSecond = 0;
+  readonly #holders = new Set<Holder>();
+  readonly #cutters = new Set<Cutter>();
+  readonly #byteCutters = new Set<ByteCutter>();
+  #silence: Deferred<void> | undefined;
+
+  /** Ends all connections, or those of one role. */
+  abstract cut(kind?: CutKind, which?: { readonly role?: Role }): void;
+
+  /** @returns when it was cut, the message at which. */
+  async cutWhen(options: CutOptions): Promise<SeenFrame> {
+    const trigger = { matcher: options, matchesLeft: options.nth ?? 1 };
+    const cutter = { options, trigger, done: new Deferred<SeenFrame>() };
+    this.#cutters.add(cutter);
+    const what = `the cut ${options.at} ${describeMatcher(options)}`;
+    return await within(cutter.done.promise, what, undefined, () => this.#passed());
+  }
+
+  /** @returns when it was cut. */
+  async cutAfterBytes(options: CutAfterBytesOptions): Promise<void> {
+    const cutter = { options, bytesLeft: new Map<Lane, number>(), done: new Deferred<void>() };
+    this.#byteCutters.add(cutter);
+    const what = `the cut after ${options.bytes} bytes ${options.direction}`;
+    await within(cutter.done.promise, what, undefined, () => this.#passed());
+  }
+
+  /** Cuts that were asked for and have not come about will not. */
+  forgetCuts(): void {
+    this.#cutters.clear();
+    this.#byteCutters.clear();
+  }
+
+  /** Only the direction of the message stands still; the other goes on. */
+  hold(matcher: FrameMatcher, nth = 1): Hold {
+    const trigger = { matcher, matchesLeft: nth };
+    const holder = { trigger, reached: new Deferred<SeenFrame>(), opened: new Deferred<void>() };
+    this.#holders.add(holder);
+    const what = `${describeMatcher(matcher)}, to be held,`;
+    return {
+      reached: within(holder.reached.promise, what, undefined, () => this.#passed()),
+      release: () => this.#release(holder),
+    };
+  }
+
+  /** From now on nothing passes and nobody is told, as on a link whose cable was pulled. */
+  silence(): void {
+    this.#silence ??= new Deferred<void>();
+  }
+
+  /** What waited goes on, unless it was cut; no hold is left. */
+  releaseAll(): void {
+    for (const holder of this.#holders) this.#release(holder);
+    this.#silence?.resolve();
+    this.#silence = undefined;
+  }
+
+  /** @returns the first such message from `since` on (an index of `frames.entries`), by default ever. */
+  async seen(
+    matcher: FrameMatcher,
+    options: { readonly since?: number; readonly limitMillis?: number } = {},
+  ): Promise<SeenFrame> {
+    const { since = 0, limitMillis } = options;
+    const isMeant = (frame: SeenFrame): boolean => isMatch(matcher, frame);
+    const wanted = { since, limitMillis, what: describeMatcher(matcher) };
+    return this.frames.entries[await this.frames.find(isMeant, wanted)] as SeenFrame;
+  }
+
+  /** How many such messages have begun to pass. */
+  count(matcher: FrameMatcher): number {
+    return this.frames.entries.filter((frame) => isMatch(matcher, frame)).length;
+  }
+
+  async onFrame(frame: SeenFrame, connection: LinkConnection): Promise<CutPoint | undefined> {
+    this.frames.add(frame);
+    for (const holder of this.#holders) {
+      if (!fires(holder.trigger, frame)) continue;
+      holder.reached.resolve(frame);
+      await holder.opened.promise;
+    }
+    await this.#silence?.promise;
+    for (const cutter of this.#cutters) {
+      if (!fires(cutter.trigger, frame)) continue;
+      this.#cutters.delete(cutter);
+      return this.#cutPoint(cutter, frame, connection);
+    }
+    return undefined;
+  }
+
+  onBytes(lane: Lane, byteLength: number): CutPoint | undefined {
+    for (const cutter of this.#byteCutters) {
+      const { direction, role, bytes, kind } = cutter.options;
+      if (direction !== lane.direction) continue;
+      if (role !== undefined && role !== lane.connection.identity.role) continue;
+      const bytesLeft = cutter.bytesLeft.get(lane) ?? bytes;
+      cutter.bytesLeft.set(lane, bytesLeft - byteLength);
+      if (bytesLeft > byteLength) continue;
+      this.#byteCutters.delete(cutter);
+      const cut = (): void => {
+        this.cut(kind);
+        cutter.done.resolve();
+      };
+      return { bytesLeft, cut };
+    }
+    return undefined;
+  }
+
+  onViolation(error: Error): void {
+    this.violations.push(error);
+  }
+
+  #cutPoint(cutter: Cutter, frame: SeenFrame, connection: LinkConnection): CutPoint {
+    const { at, kind = 'rst', alone = false } = cutter.options;
+    const shares = { before: 0, middle: 0.5, after: 1 };
+    const cut = (): void => {
+      if (alone) connection.cut(kind);
+      else this.cut(kind);
+      cutter.done.resolve(frame);
+    };
+    return { bytesLeft: Math.floor(frame.byteLength * shares[at]), cut };
+  }
+
+  #release(holder: Holder): void {
+    this.#holders.delete(holder);
+    holder.opened.resolve();
+  }
+
+  #passed(): string {
+    const last = this.frames.entries.slice(-40);
+    const names = last.map(({ connection, direction, name }) => {
+      return `${connection.role ?? '?'}${connection.epoch ?? ''} ${direction} ${name}`;
+    });
+    return `; the last to pass:\n  ${names.join('\n  ')}`;
+  }
+}
