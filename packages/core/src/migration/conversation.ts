@@ -27,7 +27,9 @@ export class Conversation {
 
   /** @returns when the source has confirmed the end. @throws why the link ended before. */
   async hold(): Promise<void> {
-    if (this.#parts.incoming.phase === 'new') this.#expectSoon(() => "the source's 'start'");
+    const { incoming, status } = this.#parts;
+    if (incoming.phase === 'new') this.#expectSoon(() => "the source's 'start'");
+    if (status.is('postcopy-recover')) this.#expectSoon(() => "the source's 'recover'");
     try {
       await this.#converse();
     } finally {
@@ -68,8 +70,7 @@ export class Conversation {
       case 'pass':
         return;
       case 'listen':
-        this.#parts.incoming.listen();
-        return this.#parts.status.move('active', 'postcopy-active');
+        return this.#listen();
       case 'run':
         return await this.#runGuest(message.paused);
       case 'end':
@@ -97,10 +98,18 @@ export class Conversation {
     await link.send({ t: 'started' });
   }
 
+  #listen(): void {
+    const { incoming, status } = this.#parts;
+    incoming.listen();
+    status.move('active', 'postcopy-active');
+    this.#expectSoon(() => 'device state');
+  }
+
   async #load(state: Uint8Array): Promise<void> {
     const { link, incoming } = this.#parts;
     try {
       const proof = incoming.load(state);
+      this.#expectSoon(() => 'the order to run');
       await link.send({ t: 'loaded', ...proof });
     } catch (error) {
       if (!(error instanceof ChannelError)) {
@@ -111,11 +120,13 @@ export class Conversation {
   }
 
   async #runGuest(paused: boolean): Promise<void> {
-    const { link, incoming } = this.#parts;
+    const { link, incoming, status } = this.#parts;
+    clearTimeout(this.#deadline);
     await incoming.run(paused, async () => await link.serveFaults());
     await this.completeIfDone();
     await link.send({ t: 'running' });
     if (incoming.phase === 'complete') await this.#tellComplete();
+    else if (status.is('postcopy-recover')) this.#expectSoon(() => "the source's 'resume'");
   }
 
   /** @returns whether the last page was found to be here now. */
@@ -129,6 +140,7 @@ export class Conversation {
 
   async #tellComplete(): Promise<void> {
     const { link, threads } = this.#parts;
+    this.#expectSoon(() => "the source's 'finished'");
     await link.send({ t: 'complete', ...threads.received.proof() });
   }
 
@@ -164,16 +176,17 @@ export class Conversation {
     if (phase !== 'complete') {
       await link.sendFrames([...bitmapFrames(FrameType.RECV_BITMAP, threads.received.bitmaps)]);
     }
+    this.#expectSoon(() => "the source's next step of recovery");
     await link.send({ t: 'recovering', phase, ...threads.received.proof() });
   }
 
   async #resumeLink(): Promise<void> {
     const { link, incoming, status } = this.#parts;
     incoming.expect('resume', 'running', 'complete');
-    if (status.is('postcopy-recover')) {
-      status.move('postcopy-recover', 'postcopy-active');
-    }
+    clearTimeout(this.#deadline);
+    if (status.is('postcopy-recover')) status.move('postcopy-recover', 'postcopy-active');
     await link.send({ t: 'resumed' });
     if (incoming.phase === 'running') await link.serveFaults();
+    else this.#expectSoon(() => "the source's 'finished'");
   }
 }

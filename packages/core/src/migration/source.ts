@@ -6,6 +6,7 @@ import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
+import { withLimit } from './limit.ts';
 import { precopy, type Switchover } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
@@ -60,6 +61,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
   #passes = 0;
+  readonly #tellPass = (): void => void this.emit('pass', ++this.#passes);
   #error: Error | undefined;
 
   constructor(guest: Guest, options: SourceOptions) {
@@ -185,17 +187,19 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#status.move('setup', 'active');
     const how = await precopy(this.#context(), {
       isPostcopyWanted: () => this.#postcopyWanted,
-      onPass: () => this.#tellPass(),
+      onPass: this.#tellPass,
     });
+    // All that can be done while the guest runs is done before it stops.
+    if (how === 'postcopy') await openUrgent(this.#context(), address, this.#session);
     this.#stoppedHere = this.#guest.running;
     this.#statistics.guestStopped();
-    await this.#guest.pause();
+    await withLimit(this.#guest.pause(), {
+      ...handshake(this.#waits()),
+      what: 'the stopped guest',
+    });
     this.#status.move('active', 'device');
-    if (how === 'postcopy') {
-      await openUrgent(this.#context(), address, this.#session);
-      this.#status.move('device', 'postcopy-device');
-    }
-    await prepareSwitchover(this.#context(), how, () => this.#tellPass());
+    if (how === 'postcopy') this.#status.move('device', 'postcopy-device');
+    await prepareSwitchover(this.#context(), how, this.#tellPass);
     return how;
   }
 
@@ -275,10 +279,6 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     if (this.#status.is('cancelling')) return this.#status.move('cancelling', 'cancelled');
     this.#error = explainSource(error, this.status, this.#handedOver);
     this.#status.leaveFor('failed');
-  }
-
-  #tellPass(): void {
-    this.emit('pass', ++this.#passes);
   }
 
   #waits(): { parameters: () => Parameters; signal: AbortSignal } {
