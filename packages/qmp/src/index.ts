@@ -32,4 +32,14 @@ export {
   qmpSocketErrorCodes,
 } from './errors.ts';
 export { type QmpEvent, type QmpGreeting, type QmpVersion } from './messages.ts';
+export { machineCommands } from './machine/machine-commands.ts';
+export type { MachineGuest, VerifyResult } from './machine/machine-guest.ts';
+export {
+  Machine,
+  type MachineEvents,
+  type MachineOptions,
+  type RunState,
+  STOP_LIMIT_MILLIS,
+} from './machine/machine.ts';
+export type { Migrations } from './machine/migrations.ts';
 export { QmpServer, type QmpServerOptions } from './server.ts';

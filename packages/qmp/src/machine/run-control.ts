@@ -1,0 +1,148 @@
+import type { Guest } from '@godwit/core';
+
+import type { MachineGuest } from './machine-guest.ts';
+
+/**
+ * Whether the guest runs, decided in one place for the two who have a say: the user, with stop and
+ * cont, and a migration, which holds the guest still. It runs when the user wants it and nobody
+ * holds it. A change is told when it has happened, exactly once, whoever asked for it.
+ */
+export class RunControl {
+  readonly #guest: MachineGuest;
+  readonly #tell: (event: 'STOP' | 'RESUME') => void;
+  #wanted: boolean;
+  #held: boolean;
+  /** As told last. */
+  #runs = false;
+  #hasRun = false;
+  /** Where the last change leads. */
+  #target = false;
+  #change: Promise<void> = Promise.resolve();
+  #superseded = new AbortController();
+
+  /**
+   * @param guest stopped.
+   * @param initially what the user wants, and whether a migration holds the guest.
+   */
+  constructor(
+    guest: MachineGuest,
+    initially: { readonly wanted: boolean; readonly held: boolean },
+    tell: (event: 'STOP' | 'RESUME') => void,
+  ) {
+    this.#guest = guest;
+    this.#wanted = initially.wanted;
+    this.#held = initially.held;
+    this.#tell = tell;
+  }
+
+  /** Some vCPU may make a step. */
+  get runs(): boolean {
+    return this.#runs;
+  }
+
+  get hasRun(): boolean {
+    return this.#hasRun;
+  }
+
+  /** By a migration: at its switchover and after it, or until it arrives. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /**
+   * The user wants it stopped. Whoever stops waiting changes nothing: the guest stops when it can.
+   *
+   * @returns when it has stopped.
+   */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    await this.#settle();
+  }
+
+  /** The user wants it to run, and may: no migration has a claim on it. @returns when it runs. */
+  async cont(): Promise<void> {
+    this.#wanted = true;
+    const isStopping = this.#runs;
+    const running = this.release();
+    // A vCPU that hangs in a page fault was not stopped yet: it goes on by itself, some time.
+    if (!isStopping) await running;
+  }
+
+  /** A migration needs it still. @returns when it has stopped. */
+  async hold(): Promise<void> {
+    this.#held = true;
+    await this.#settle();
+  }
+
+  /** No migration has a claim on it. @returns when it is as the user wants it. */
+  async release(): Promise<void> {
+    this.#held = false;
+    await this.#settle();
+  }
+
+  /** What the engine gets to see: its pause holds the guest, its resume lets go. */
+  engineGuest(): Guest {
+    return new EngineGuest(this.#guest, this);
+  }
+
+  /** It runs, or will without anybody's doing. */
+  get meantToRun(): boolean {
+    return this.#wanted && !this.#held;
+  }
+
+  /** @returns when the guest is where it should be; rejects when it cannot be, or not any more. */
+  #settle(): Promise<void> {
+    const run = this.meantToRun;
+    if (run === this.#target) return this.#change;
+    this.#target = run;
+    this.#superseded.abort(new Error('another command came before the guest had stopped'));
+    this.#superseded = new AbortController();
+    const { signal } = this.#superseded;
+    // The one before tells its own caller how it went.
+    const before = this.#change.catch(() => undefined);
+    this.#change = before.then(() => this.#turn(run, signal));
+    this.#change.catch(() => undefined); // nobody may be waiting
+    return this.#change;
+  }
+
+  async #turn(run: boolean, signal: AbortSignal): Promise<void> {
+    if (run) await this.#guest.resume();
+    else await this.#guest.pause({ signal });
+    if (run) this.#hasRun = true;
+    if (this.#runs === run) return;
+    this.#runs = run;
+    this.#tell(run ? 'RESUME' : 'STOP');
+  }
+}
+
+class EngineGuest implements Guest {
+  readonly ram: Guest['ram'];
+  readonly #guest: Guest;
+  readonly #control: RunControl;
+
+  constructor(guest: Guest, control: RunControl) {
+    this.ram = guest.ram;
+    this.#guest = guest;
+    this.#control = control;
+  }
+
+  get running(): boolean {
+    return this.#control.meantToRun;
+  }
+
+  async pause(): Promise<void> {
+    await this.#control.hold();
+  }
+
+  async resume(): Promise<void> {
+    await this.#control.release();
+  }
+
+  saveDeviceState(): Uint8Array {
+    return this.#guest.saveDeviceState();
+  }
+
+  loadDeviceState(state: Uint8Array): void {
+    this.#guest.loadDeviceState(state);
+  }
+}
