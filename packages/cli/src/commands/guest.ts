@@ -1,6 +1,114 @@
-import type { Command } from 'commander';
+import type { RamBacking } from '@godwit/core';
+import { type Workload, workloads } from '@godwit/guest';
+import { type Address, ChannelError, parseAddress } from '@godwit/transport';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { UsageError } from '../errors.ts';
+import { startGuestProcess } from '../guest-process.ts';
+import { parseSize } from '../sizes.ts';
+
+interface GuestOptions {
+  readonly name: string;
+  readonly memory: number;
+  readonly vcpus: number;
+  readonly workload: Workload;
+  readonly rate: number;
+  readonly fill: number;
+  readonly seed: number;
+  readonly uuid?: string;
+  readonly backing: RamBacking;
+  readonly memoryMode: 'userfault' | 'portable';
+  readonly qmp: readonly string[];
+  readonly incoming?: Address | 'defer';
+  readonly paused?: true;
+}
 
 /** `godwit guest`: one guest in this process, driven over QMP until it quits. */
 export function registerGuest(program: Command): void {
-  program.command('guest').description('run a guest that can be migrated');
+  program
+    .command('guest')
+    .description('run a guest that can be migrated, until it is told to quit')
+    .requiredOption('--name <name>', 'how the guest is called')
+    .requiredOption('--memory <size>', 'its RAM: 256M, 1G', checkSize)
+    .option('--vcpus <count>', 'threads that write to it', checkNumber, 1)
+    .addOption(new Option('--workload <kind>', 'what they do').choices(workloads).default('sweep'))
+    .option('--rate <pages/s>', 'how many pages they visit, 0: as many as they can', checkNumber, 0)
+    .option('--fill <share>', 'pages that are not zero at the start, 0 to 1', checkNumber, 1)
+    .option('--seed <number>', 'of everything that is random about it', checkNumber, 1)
+    .option('--uuid <uuid>', 'of the guest, for validate-uuid', checkUuid)
+    .option('--backing <kind>', 'where RAM lives: anon, memfd or file:PATH', checkBacking, 'anon')
+    .addOption(
+      new Option('--memory-mode <mode>', 'how missing and written pages are noticed')
+        .choices(['userfault', 'portable'])
+        .default('userfault'),
+    )
+    .requiredOption(
+      '--qmp <address>',
+      'where it answers QMP: unix:PATH or tcp:HOST:PORT; may be repeated',
+      addQmpAddress,
+    )
+    .option(
+      '--incoming <uri>',
+      'the guest comes from there; defer: migrate-incoming',
+      checkIncoming,
+    )
+    .option('--paused', 'it waits for cont')
+    .action(runGuest);
+}
+
+async function runGuest(options: GuestOptions): Promise<void> {
+  if (options.memoryMode === 'portable') {
+    throw new UsageError("--memory-mode portable is not implemented yet: leave it at 'userfault'");
+  }
+  const { memory, uuid, incoming, paused = false, ...rest } = options;
+  await startGuestProcess({ ...rest, memoryBytes: memory, uuid, incoming, paused });
+}
+
+function checkSize(text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** What range a number must be in, the guest says. */
+function checkNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number)) {
+    throw new InvalidArgumentError(`'${text}' is not a number`);
+  }
+  return number;
+}
+
+function checkUuid(text: string): string {
+  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) {
+    throw new InvalidArgumentError(`'${text}' is not a UUID`);
+  }
+  return text.toLowerCase();
+}
+
+function checkBacking(text: string): RamBacking {
+  if (text === 'anon' || text === 'memfd') return text;
+  const [, path = ''] = /^file:(.+)$/.exec(text) ?? [];
+  if (path === '') throw new InvalidArgumentError(`'${text}' is none of anon, memfd, file:PATH`);
+  return `file:${path}`;
+}
+
+function addQmpAddress(text: string, before: readonly string[] = []): readonly string[] {
+  checkAddress(text);
+  return [...before, text];
+}
+
+function checkIncoming(text: string): Address | 'defer' {
+  return text === 'defer' ? text : checkAddress(text);
+}
+
+function checkAddress(text: string): Address {
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    if (error instanceof ChannelError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }

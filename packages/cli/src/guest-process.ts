@@ -1,0 +1,123 @@
+import { allocateRam, type GuestRam, MigrationError, type RamBacking } from '@godwit/core';
+import { DummyGuest, type GuestError, type Workload } from '@godwit/guest';
+import { Machine, machineCommands, QmpServer } from '@godwit/qmp';
+import { type Address, formatAddress, parseAddress } from '@godwit/transport';
+
+import { exitCodes, messageOf, UsageError } from './errors.ts';
+import { ProcessEnd } from './process-end.ts';
+
+/** What the vCPUs may take to stop when the process ends; the rest is for what comes after them. */
+const VCPU_LIMIT_MILLIS = 1_000;
+
+const VRAM_BYTES = 4 * 1024 * 1024;
+
+export interface GuestProcessOptions {
+  readonly name: string;
+  readonly uuid: string | undefined;
+  /** Of pc.ram; vga.vram comes on top. */
+  readonly memoryBytes: number;
+  readonly backing: RamBacking;
+  readonly vcpus: number;
+  readonly workload: Workload;
+  /** Pages/s; 0 is unlimited. */
+  readonly rate: number;
+  /** 0 to 1. */
+  readonly fill: number;
+  readonly seed: number;
+  readonly qmp: readonly string[];
+  /** Where the guest comes from, if it does; `defer`: migrate-incoming will say. */
+  readonly incoming: Address | 'defer' | undefined;
+  readonly paused: boolean;
+}
+
+/**
+ * Runs a guest in this process until it quits, which ends the process.
+ *
+ * @returns when it answers QMP, or is about to end because it could not.
+ * @throws {UsageError} the guest cannot be as asked.
+ */
+export async function startGuestProcess(options: GuestProcessOptions): Promise<void> {
+  const { name, uuid, vcpus, paused } = options;
+  const end = new ProcessEnd(`godwit guest ${name}`);
+  const ram = allocate(options);
+  const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
+  const incoming = options.incoming !== undefined;
+  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming });
+  const server = new QmpServer({ commands: machineCommands(machine) });
+  machine.on('event', (event, data) => server.emit(event, data));
+  machine.on('listening', (address) => rememberFile(end, address));
+  machine.on('quit', (code, reason) => end.begin(code, reason));
+  end.steps.push(
+    () => server.close(),
+    () => close(machine, guest, ram),
+  );
+  end.beginOnSignals();
+  try {
+    console.log(`guest ${name}: ${await listen(options, server, machine, end)}`);
+    await machine.start();
+  } catch (error) {
+    end.begin(exitCodes.failed, error as Error);
+  }
+}
+
+function allocate({ memoryBytes, backing }: GuestProcessOptions): GuestRam {
+  const specs = [
+    { id: 'pc.ram', byteLength: memoryBytes },
+    { id: 'vga.vram', byteLength: VRAM_BYTES },
+  ];
+  try {
+    return allocateRam(specs, backing);
+  } catch (error) {
+    if (error instanceof MigrationError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function createGuest(
+  options: GuestProcessOptions,
+  ram: GuestRam,
+  onCrash: (error: GuestError) => void,
+): Promise<DummyGuest> {
+  const { vcpus, workload, rate, fill, seed, incoming } = options;
+  const program = { vcpus, workload, rate, fill, seed };
+  try {
+    const fillMemory = incoming === undefined;
+    return await DummyGuest.create({ ram: ram.blocks, ...program, fillMemory, onCrash });
+  } catch (error) {
+    ram[Symbol.dispose]();
+    if (error instanceof RangeError) throw new UsageError(messageOf(error), { cause: error });
+    throw error;
+  }
+}
+
+/** @returns where, in words and in full. */
+async function listen(
+  { qmp, incoming }: GuestProcessOptions,
+  server: QmpServer,
+  machine: Machine,
+  end: ProcessEnd,
+): Promise<string> {
+  const words = ['qmp'];
+  for (const address of qmp) {
+    const bound = await server.listen(address);
+    rememberFile(end, parseAddress(bound));
+    words.push(bound);
+  }
+  if (incoming !== undefined && incoming !== 'defer') {
+    const bound = await machine.migrations.listen(incoming, true);
+    words.push('incoming', formatAddress(bound));
+  }
+  return words.join(' ');
+}
+
+function rememberFile(end: ProcessEnd, address: Address): void {
+  if (address.type === 'unix') end.socketFiles.add(address.path);
+}
+
+/** Pages must keep coming while vCPUs stop that wait for them, so the link goes after them. */
+async function close(machine: Machine, guest: DummyGuest, ram: GuestRam): Promise<void> {
+  await machine.migrations.closeOutgoing();
+  await guest.close({ limitMillis: VCPU_LIMIT_MILLIS });
+  await machine.migrations.closeIncoming();
+  ram[Symbol.dispose]();
+}
