@@ -36,6 +36,7 @@ export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts'
 export { probeHost } from './probe.ts';
 export type { Capability, HostCapabilities, UserfaultfdCapability } from './probe.ts';
 export { exitGroup, threadId } from './process.ts';
+export { ScratchBuffer } from './scratch-buffer.ts';
 export {
   pendingBytes,
   setKeepAlive,

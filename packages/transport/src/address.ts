@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { ChannelError } from './errors.ts';
 
 /** Where a side listens or dials, as QEMU writes it: `tcp:HOST:PORT`, `unix:PATH`. */
@@ -39,11 +40,15 @@ function parseUnix(path: string, text: string): Address {
 }
 
 function parseTcp(rest: string, text: string): Address {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(rest);
+  const match = /^(?:\[([^\]]*)\]|([^:[\]\s\0]*)):(\d{1,5})$/.exec(rest);
   if (match === null) throw refuse(text, 'expected tcp:HOST:PORT, IPv6 in brackets');
-  const port = Number(match[3]);
+  const [, inBrackets, name = '', digits] = match;
+  if (inBrackets !== undefined && !isIPv6(inBrackets)) {
+    throw refuse(text, 'what stands in brackets is not an IPv6 address');
+  }
+  const port = Number(digits);
   if (port > 65_535) throw refuse(text, `port ${port} is above 65535`);
-  return { type: 'tcp', host: match[1] ?? match[2] ?? '', port };
+  return { type: 'tcp', host: inBrackets ?? name, port };
 }
 
 function refuse(text: string, why: string): ChannelError {

@@ -44,27 +44,31 @@ export interface DialOptions {
  *   acceptor's reason), `ERR_STRANGER`, `ERR_PROTOCOL`, `ERR_CLOSED`. Nothing is left open.
  */
 export async function dial(address: Address, options: DialOptions): Promise<Channel> {
-  const socket = await connectSocket(address, options);
-  const opening = new OpeningSocket(socket);
-  const giveUp = (error: ChannelError): void => opening.destroy(error);
-  const watch = watchOpening(address, options, giveUp);
   try {
-    const { role, epoch } = options;
-    return new Channel(await open(opening, options), role, epoch);
+    const socket = await connectSocket(address, options);
+    const descriptor = await openWithin(options, new OpeningSocket(socket));
+    return new Channel(descriptor, options.role, options.epoch);
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error;
+    const message = `${formatAddress(address)}: ${error.message}`;
+    throw new ChannelError(error.code, message, { cause: error });
+  }
+}
+
+/** @returns the descriptor of the opened connection; without one, nothing is left open. */
+async function openWithin(options: DialOptions, opening: OpeningSocket): Promise<number> {
+  const watch = watchOpening(options, (error) => opening.destroy(error));
+  try {
+    checkAborted(options.signal); // between this watch and the one of connecting nobody listened
+    return await open(opening, options);
   } catch (error) {
     opening.destroy(new ChannelError('ERR_CLOSED', 'the opening failed'));
-    if (error instanceof ChannelError) {
-      throw new ChannelError(error.code, `${formatAddress(address)}: ${error.message}`, {
-        cause: error,
-      });
-    }
     throw error;
   } finally {
     watch.stop();
   }
 }
 
-/** @returns the descriptor of the opened connection. */
 async function open(opening: OpeningSocket, options: DialOptions): Promise<number> {
   const { session, role, epoch, index = 0, newSession = false } = options;
   const greeting = decodeGreeting(await opening.read(GREETING_BYTES));
@@ -106,13 +110,11 @@ function checkAnswer(answer: Answer, session: Session, subject: ProofSubject): v
 }
 
 async function connectSocket(address: Address, options: DialOptions): Promise<Socket> {
-  const name = formatAddress(address);
-  const { timeoutMillis, signal } = options;
-  if (signal?.aborted === true) throw new ChannelError('ERR_ABORTED', `${name}: given up`);
+  checkAborted(options.signal);
   const target = address.type === 'unix' ? { path: address.path } : hostOf(address);
   return await new Promise<Socket>((resolve, reject) => {
     const socket = connect(target);
-    const watch = watchOpening(address, options, (error) => end(error));
+    const watch = watchOpening(options, (error) => end(error));
     const end = (error?: ChannelError): void => {
       watch.stop();
       socket.removeAllListeners();
@@ -122,15 +124,13 @@ async function connectSocket(address: Address, options: DialOptions): Promise<So
       reject(error);
     };
     socket.once('error', (cause) => {
-      end(
-        new ChannelError('ERR_CONNECT', `cannot connect to ${name}: ${cause.message}`, { cause }),
-      );
+      end(new ChannelError('ERR_CONNECT', `cannot connect: ${cause.message}`, { cause }));
     });
     socket.once('connect', () => {
       if (address.type === 'tcp') socket.setNoDelay(true);
       end();
     });
-    if (timeoutMillis <= 0) end(new ChannelError('ERR_TIMEOUT', `${name}: no time to connect`));
+    if (options.timeoutMillis <= 0) end(new ChannelError('ERR_TIMEOUT', 'no time to connect'));
   });
 }
 
@@ -140,16 +140,14 @@ function hostOf(address: { host: string; port: number }): { host: string; port: 
 
 /** Calls `giveUp` once, when time is up or the caller aborts, unless stopped before. */
 function watchOpening(
-  address: Address,
   options: DialOptions,
   giveUp: (error: ChannelError) => void,
 ): { stop(): void } {
   const { timeoutMillis, signal } = options;
-  const name = formatAddress(address);
   const timer = setTimeout(() => {
     giveUp(new ChannelError('ERR_TIMEOUT', `no answer within ${timeoutMillis} ms`));
   }, timeoutMillis);
-  const abort = (): void => giveUp(new ChannelError('ERR_ABORTED', `${name}: given up`));
+  const abort = (): void => giveUp(new ChannelError('ERR_ABORTED', 'given up'));
   signal?.addEventListener('abort', abort, { once: true });
   return {
     stop(): void {
@@ -157,4 +155,8 @@ function watchOpening(
       signal?.removeEventListener('abort', abort);
     },
   };
+}
+
+function checkAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new ChannelError('ERR_ABORTED', 'given up');
 }

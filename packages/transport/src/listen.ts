@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, unlinkSync, writeSync } from 'node:fs';
+import { lstatSync, unlinkSync, writeSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Address, formatAddress } from './address.ts';
 import { Channel } from './channel.ts';
@@ -49,6 +49,11 @@ export class Listener {
     this.address = address;
     this.#options = options;
     server.on('connection', (socket) => void this.#greet(socket));
+    // One connection that could not be accepted (ECONNABORTED, ENFILE); the listener goes on.
+    server.on('error', (cause) => {
+      const message = `cannot accept a connection: ${cause.message}`;
+      options.onRefused?.(new ChannelError('ERR_LISTEN', message, { cause }));
+    });
   }
 
   /**
@@ -154,8 +159,9 @@ async function removeStaleSocket(path: string): Promise<void> {
     const message = `cannot listen on unix:${path}: somebody listens there already`;
     throw new ChannelError('ERR_LISTEN', message);
   }
-  // ENOTSOCK and the rest are for bind to report: only a dead socket is ours to remove.
-  if (code === 'ECONNREFUSED') unlinkSync(path);
+  // Only a dead socket is ours to remove, and Linux refuses a connection to any other file in the
+  // same words; what else lies there is for bind to report.
+  if (code === 'ECONNREFUSED' && lstatSync(path).isSocket()) unlinkSync(path);
 }
 
 async function bind(server: Server, address: Address): Promise<void> {
@@ -166,18 +172,16 @@ async function bind(server: Server, address: Address): Promise<void> {
       resolve();
     };
     if (address.type === 'tcp') {
-      const host = address.host === '' ? '::' : address.host;
-      server.listen({ host, port: address.port }, listening);
+      // Without a host Node takes `::`, or 0.0.0.0 where the system has no IPv6.
+      const host = address.host === '' ? {} : { host: address.host };
+      server.listen({ ...host, port: address.port }, listening);
       return;
     }
-    // The file must never be open to others, not even between bind and chmod.
+    // The file must never be open to others, not even between bind and a chmod: the umask makes it
+    // 0600. Where bind fails, the path is another's, and its mode is left alone.
     const umask = process.umask(0o177);
     try {
       server.listen({ path: address.path }, listening);
-      chmodSync(address.path, 0o600);
-    } catch (error) {
-      // listen reports its own failure through the event; chmod's follows from it.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     } finally {
       process.umask(umask);
     }

@@ -52,7 +52,8 @@ export class OpeningSocket {
    * Takes the descriptor over, in blocking mode. Must follow the last `read` in the same turn of
    * the event loop, so that nothing that comes later is read here.
    *
-   * @throws {ChannelError} `ERR_PROTOCOL` when the peer sent more than the opening.
+   * @throws {ChannelError} `ERR_PROTOCOL` when the peer sent more than the opening; `ERR_CLOSED`
+   *   when it left, or when this process has no descriptor to spare.
    */
   detach(): number {
     if (this.#received.byteLength > 0) {
@@ -65,7 +66,7 @@ export class OpeningSocket {
       throw new ChannelError('ERR_CLOSED', 'the other side closed the connection');
     }
     assert(typeof handle.fd === 'number' && handle.fd >= 0);
-    const descriptor = duplicateDescriptor(handle.fd);
+    const descriptor = duplicate(handle.fd);
     this.#socket.removeAllListeners('data');
     this.#socket.destroy();
     setBlocking(descriptor, true);
@@ -98,7 +99,15 @@ export class OpeningSocket {
     this.#waiting = undefined;
     const bytes = this.#received.subarray(0, waiting.bytes);
     this.#received = this.#received.subarray(waiting.bytes);
-    // Until the next read is asked for nothing more is taken from the kernel.
     waiting.resolve(bytes);
+  }
+}
+
+function duplicate(descriptor: number): number {
+  try {
+    return duplicateDescriptor(descriptor);
+  } catch (cause) {
+    const message = `the connection cannot be taken over: ${(cause as Error).message}`;
+    throw new ChannelError('ERR_CLOSED', message, { cause });
   }
 }

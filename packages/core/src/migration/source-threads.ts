@@ -53,8 +53,9 @@ export class SourceThreads {
     return this.dirty.reduce((sum, bitmap) => sum + bitmap.count(), 0);
   }
 
-  /** After every link is closed. */
+  /** After every link is closed; writes are not noted any more. */
   async end(): Promise<void> {
+    await this.sender.call('untrack', undefined).catch(() => undefined);
     await Promise.all([this.sender.end(), this.returnPath.end()]);
   }
 }

@@ -3,7 +3,7 @@ import {
   drainEventfd,
   FaultEvent as FaultKind,
   FaultReader,
-  NativeBuffer,
+  ScratchBuffer,
   POLLIN,
   PollSet,
 } from '@godwit/posix';
@@ -38,7 +38,7 @@ const counters = new Counters(faultCounters, data.counters);
 const histogram = new LatencyHistogram(data.histogram);
 const blocktime = new Blocktime(data.vcpus);
 const faults = new FaultReader(FAULTS_PER_READ);
-const requests = new NativeBuffer(FAULTS_PER_READ * FRAME_HEADER_BYTES);
+const requests = new ScratchBuffer(FAULTS_PER_READ * FRAME_HEADER_BYTES);
 const requestsView = new DataView(
   requests.bytes.buffer,
   requests.bytes.byteOffset,
@@ -158,7 +158,7 @@ function collectSettled(): void {
 }
 
 function writeFrame(frame: Uint8Array): void {
-  using scratch = new NativeBuffer(frame.byteLength);
+  const scratch = new ScratchBuffer(frame.byteLength);
   scratch.bytes.set(frame);
   writeBytes(descriptor, scratch.address, frame.byteLength);
 }

@@ -20,7 +20,7 @@ const RUN_PAGES_MAX = 256;
  * dirty bit, and then must be added here and written: a claim that is not written is a lost page
  * until a recovery compares the bitmaps.
  */
-export class PageBatch implements Disposable {
+export class PageBatch {
   normalPages = 0;
   zeroPages = 0;
   readonly #tables: PageTables;
@@ -85,10 +85,6 @@ export class PageBatch implements Disposable {
   /** Forgets what was not written, for the next link. */
   clear(): void {
     this.#batch.clear();
-  }
-
-  [Symbol.dispose](): void {
-    this.#batch[Symbol.dispose]();
   }
 
   /** Where the dirty, present run that begins at `page` ends, at the latest. */

@@ -50,7 +50,7 @@ serveThread<RamReceiverCommands>({
   run(argument) {
     descriptor = argument.descriptor;
     mode = argument.mode;
-    using reader = new FrameReader(
+    const reader = new FrameReader(
       channelSource(descriptor),
       STAGING_BYTES,
       mode === 'precopy' ? READ_AHEAD_BYTES : STAGING_BYTES,

@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { NativeBuffer } from '@godwit/posix';
+import { ScratchBuffer } from '@godwit/posix';
 import { encodeControl, FrameType, writeBytes } from '@godwit/transport';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
 import { PagemapDirtyLog } from '../memory/dirty-log.ts';
@@ -147,7 +147,7 @@ function batchBytes(order: TransferOrder): number {
 }
 
 function write(frame: Uint8Array): void {
-  using scratch = new NativeBuffer(frame.byteLength);
+  const scratch = new ScratchBuffer(frame.byteLength);
   scratch.bytes.set(frame);
   writeBytes(descriptor, scratch.address, frame.byteLength);
   counters.add('bytes', frame.byteLength);

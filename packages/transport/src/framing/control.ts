@@ -115,7 +115,8 @@ export function encodeDevice(state: Uint8Array): Uint8Array {
 /**
  * @param body of a CONTROL frame, at most `CONTROL_BODY_BYTES_MAX` bytes.
  * @throws {ChannelError} `ERR_PROTOCOL`: not msgpack, not a known message, a key missing, unknown or
- *   out of range. Nothing is allocated beyond what the body itself holds.
+ *   out of range. What a body of that size can make of memory ends at 64 MiB: empty arrays within
+ *   each other, each as long as it may claim to be.
  */
 export function decodeControl(body: Uint8Array): ControlMessage {
   const message = decodeMap(body);
@@ -124,7 +125,11 @@ export function decodeControl(body: Uint8Array): ControlMessage {
     typeof type === 'string' && Object.hasOwn(shapes, type)
       ? shapes[type as ControlType]
       : undefined;
-  if (shape === undefined) throw refuse(`unknown control message ${String(type).slice(0, 40)}`);
+  if (shape === undefined) {
+    // Only a string is quoted: to print an array means to walk it, however deep the peer made it.
+    const named = typeof type === 'string' ? `'${type.slice(0, 40)}'` : `of type ${typeof type}`;
+    throw refuse(`unknown control message ${named}`);
+  }
   for (const [key, check] of Object.entries(shape)) {
     if (!check(message[key])) {
       throw refuse(`'${key}' of control message '${type as string}' is wrong`);
@@ -145,12 +150,13 @@ function decodeMap(body: Uint8Array): Record<string, unknown> {
     value = decode(body, {
       maxStrLength: limit,
       maxBinLength: limit,
-      maxArrayLength: limit,
+      maxArrayLength: BLOCKS_MAX, // room for a claimed length is taken before the elements come
       maxMapLength: 16,
       maxExtLength: 0,
     });
   } catch (cause) {
-    throw new ChannelError('ERR_PROTOCOL', 'a control frame is not msgpack', { cause });
+    const message = `a control frame cannot be read: ${(cause as Error).message}`;
+    throw new ChannelError('ERR_PROTOCOL', message, { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refuse('a control frame is not a map');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { IoVector, NativeBuffer } from '@godwit/posix';
+import { IoVector, ScratchBuffer } from '@godwit/posix';
 import { encodeFrameHeader, FRAME_HEADER_BYTES, type FrameType } from './frame.ts';
 
 /** Two ranges a frame, header and body, within the 1024 that one writev takes. */
@@ -8,14 +8,14 @@ const FRAMES_MAX = 512;
 /**
  * Frames that leave in one `writev`: headers from scratch memory, pages straight from where they are.
  */
-export class FrameBatch implements Disposable {
+export class FrameBatch {
   readonly vector = new IoVector(FRAMES_MAX * 2);
   /** Ranges set in `vector`. */
   ranges = 0;
   /** Bytes of all ranges, headers included. */
   byteLength = 0;
   #frames = 0;
-  readonly #headers = new NativeBuffer(FRAMES_MAX * FRAME_HEADER_BYTES);
+  readonly #headers = new ScratchBuffer(FRAMES_MAX * FRAME_HEADER_BYTES);
   readonly #view: DataView;
 
   constructor() {
@@ -49,9 +49,5 @@ export class FrameBatch implements Disposable {
     if (bodyBytes > 0) this.vector.set(this.ranges++, address, bodyBytes);
     this.byteLength += FRAME_HEADER_BYTES + bodyBytes;
     this.#frames += 1;
-  }
-
-  [Symbol.dispose](): void {
-    this.#headers[Symbol.dispose]();
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyMemory, NativeBuffer } from '@godwit/posix';
+import { copyMemory, ScratchBuffer } from '@godwit/posix';
 import { ChannelError } from '../errors.ts';
 import {
   decodeFrameHeader,
@@ -17,13 +17,13 @@ export type ByteSource = (address: number, byteLength: number) => number;
  * a copy, pages straight into memory (`readInto`), or as they come (`stage`), so that a page is never
  * copied more often than its placing needs.
  */
-export class FrameReader implements Disposable {
+export class FrameReader {
   /** Of the current frame; overwritten by `next`. */
   readonly header: FrameHeader = newFrameHeader();
   /** Bytes of the current body not consumed yet. */
   bodyBytesLeft = 0;
   readonly #source: ByteSource;
-  readonly #staging: NativeBuffer;
+  readonly #staging: ScratchBuffer;
   readonly #view: DataView;
   readonly #readAheadBytes: number;
   #start = 0;
@@ -36,7 +36,7 @@ export class FrameReader implements Disposable {
    */
   constructor(source: ByteSource, stagingBytes: number, readAheadBytes = stagingBytes) {
     this.#source = source;
-    this.#staging = new NativeBuffer(stagingBytes);
+    this.#staging = new ScratchBuffer(stagingBytes);
     const { bytes } = this.#staging;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#readAheadBytes = readAheadBytes;
@@ -117,10 +117,6 @@ export class FrameReader implements Disposable {
   consume(byteLength: number): void {
     this.#start += byteLength;
     this.bodyBytesLeft -= byteLength;
-  }
-
-  [Symbol.dispose](): void {
-    this.#staging[Symbol.dispose]();
   }
 
   /** @returns false when the stream ends before `byteLength` bytes are staged. */

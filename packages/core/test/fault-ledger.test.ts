@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import { FaultLedger, settleRun, sharedMillis } from '../src/memory/fault-ledger.ts';
+import { inWorker } from './in-worker.ts';
+import { bitmapWith, pagesIn } from './real-ram.ts';
+
+test('a fault that is over is told once, with who waited and from when to when', () => {
+  const ledger = new FaultLedger();
+  ledger.open(1, 70_000, 4321, 100.5);
+  ledger.settle(1, 70_000, 102.25);
+  expect([...ledger.collect()]).toEqual([
+    { threadId: 4321, askedMillis: 100.5, placedMillis: 102.25 },
+  ]);
+  expect([...ledger.collect()]).toEqual([]);
+});
+
+test('a fault is not told before its own page is there', () => {
+  const ledger = new FaultLedger();
+  ledger.open(1, 5, 10, 1);
+  ledger.settle(1, 6, 2);
+  ledger.settle(0, 5, 2);
+  expect([...ledger.collect()]).toEqual([]);
+  ledger.settle(1, 5, 3);
+  expect([...ledger.collect()]).toMatchObject([{ threadId: 10, placedMillis: 3 }]);
+});
+
+test('every thread that waits for a page is told when it comes', () => {
+  const ledger = new FaultLedger();
+  ledger.open(0, 5, 10, 1);
+  ledger.open(0, 5, 11, 2);
+  ledger.settle(0, 5, 4);
+  const settled = new Set([...ledger.collect()].map(({ threadId }) => threadId));
+  expect(settled).toEqual(new Set([10, 11]));
+});
+
+test('a page that comes a second time does not end a fault twice', () => {
+  const ledger = new FaultLedger();
+  ledger.open(0, 5, 10, 1);
+  ledger.settle(0, 5, 4);
+  ledger.settle(0, 5, 9);
+  expect([...ledger.collect()]).toMatchObject([{ placedMillis: 4 }]);
+});
+
+test('slots are used again: more faults than slots pass through, one after the other', () => {
+  const ledger = new FaultLedger();
+  let settled = 0;
+  for (let page = 0; page < 1000; page += 1) {
+    ledger.open(0, page, 1, page);
+    ledger.settle(0, page, page + 1);
+    settled += [...ledger.collect()].length;
+  }
+  expect(settled).toBe(1000);
+});
+
+test('more faults at once than there is room for are missed, without harm to the others', () => {
+  const ledger = new FaultLedger();
+  for (let page = 0; page < 300; page += 1) ledger.open(0, page, page, 1);
+  for (let page = 0; page < 300; page += 1) ledger.settle(0, page, 2);
+  const threads = [...ledger.collect()].map(({ threadId }) => threadId);
+  expect(threads).toEqual(Array.from({ length: 256 }, (_, i) => i));
+  ledger.open(0, 299, 299, 3);
+  ledger.settle(0, 299, 4);
+  expect([...ledger.collect()]).toMatchObject([{ threadId: 299 }]);
+});
+
+test('of two threads that place the same pages, each fault is settled exactly once', async () => {
+  const ledger = new FaultLedger();
+  for (let page = 0; page < 256; page += 1) ledger.open(0, page, page, 1);
+  const body = `
+    const ledger = new lib.FaultLedger(data);
+    for (let page = 0; page < 256; page++) ledger.settle(0, page, 2);`;
+  const place = (): Promise<unknown> =>
+    inWorker({ modules: ['memory/fault-ledger'], data: ledger.buffer, body }).answer;
+  const both = Promise.all([place(), place()]);
+  const threads: number[] = [];
+  const collect = (): void => {
+    for (const { threadId } of ledger.collect()) threads.push(threadId);
+  };
+  let placing = true;
+  const done = both.finally(() => (placing = false));
+  while (placing) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await done;
+  collect();
+  expect(threads.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 256 }, (_, i) => i));
+});
+
+test('the clock is the same in every thread of the process', async () => {
+  const before = sharedMillis();
+  const { answer } = inWorker({
+    modules: ['memory/fault-ledger'],
+    body: 'return lib.sharedMillis();',
+  });
+  const there = (await answer) as number;
+  expect(there).toBeGreaterThan(before);
+  expect(there).toBeLessThan(sharedMillis());
+});
+
+test('a run that is placed settles the requested pages in it, and no other', () => {
+  const ledger = new FaultLedger();
+  const requested = bitmapWith(100, [4, 10, 40, 41]);
+  for (const page of [4, 10, 40, 41]) ledger.open(2, page, page, sharedMillis());
+  settleRun(ledger, requested, 2, 10, 31); // pages 10 to 40
+  expect([...ledger.collect()].map(({ threadId }) => threadId)).toEqual([10, 40]);
+  expect(pagesIn(requested)).toEqual([4, 41]);
+});
+
+test('the time a fault took is the time until its page was placed', () => {
+  const ledger = new FaultLedger();
+  const asked = sharedMillis();
+  ledger.open(0, 0, 1, asked);
+  settleRun(ledger, bitmapWith(1, [0]), 0, 0, 1);
+  const [fault] = [...ledger.collect()];
+  expect(fault?.placedMillis).toBeGreaterThan(asked);
+  expect(fault?.placedMillis).toBeLessThanOrEqual(sharedMillis());
+});

@@ -1,0 +1,188 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  closeDescriptor,
+  openPagemap,
+  pageBytes,
+  PageCategory,
+  PagemapScanner,
+  probeHost,
+} from '@godwit/posix';
+import { expect, test } from 'vitest';
+import { allocateRam, discardPages, prepareForMissing } from '../src/memory/guest-ram.ts';
+import type { RamBacking, RamBlock } from '../src/memory/ram-block.ts';
+import { backings, bytesOf, newFolder, pageOf, realRam } from './real-ram.ts';
+
+/** Expects ERR_ARGUMENT with this in its message. */
+function expectRefusal(action: () => unknown, message: RegExp): void {
+  expect(action).toThrow(
+    expect.objectContaining({ code: 'ERR_ARGUMENT', message: expect.stringMatching(message) }),
+  );
+}
+
+/** How many pages of the block take memory; looks without touching. */
+function pagesPresent(block: RamBlock): number {
+  const pagemap = openPagemap();
+  try {
+    const scanner = new PagemapScanner(256);
+    const count = scanner.scan(pagemap, block.address, block.address + block.byteLength, {
+      writeProtect: false,
+      categoryMask: PageCategory.PRESENT,
+      categoryAnyOf: 0,
+      returnMask: PageCategory.PRESENT,
+    });
+    let pages = 0;
+    for (let i = 0; i < count; i += 1) {
+      pages += (scanner.regionEnd(i) - scanner.regionStart(i)) / block.pageBytes;
+    }
+    return pages;
+  } finally {
+    closeDescriptor(pagemap);
+  }
+}
+
+for (const [kind, newBacking] of Object.entries(backings)) {
+  test(`RAM of ${kind} has its blocks in order, reads as zero and keeps what is written`, () => {
+    const backing = newBacking();
+    const blocks = realRam([3, 1], backing);
+    expect(blocks).toMatchObject([
+      { id: 'ram0', byteLength: 3 * pageBytes, pageBytes, backing },
+      { id: 'ram1', byteLength: pageBytes, pageBytes, backing },
+    ]);
+    for (const block of blocks) {
+      expect(block.address % pageBytes).toBe(0);
+      expect(bytesOf(block).every((byte) => byte === 0)).toBe(true);
+    }
+    bytesOf(blocks[0]).fill(1);
+    bytesOf(blocks[1]).fill(2);
+    expect(bytesOf(blocks[0]).every((byte) => byte === 1)).toBe(true);
+  });
+
+  test(`RAM of ${kind} takes no room before it is touched`, () => {
+    const [block] = realRam([64], newBacking()) as [RamBlock];
+    expect(pagesPresent(block)).toBe(0);
+    pageOf(block, 9)[5] = 1;
+    expect(pagesPresent(block)).toBe(1);
+  });
+
+  test(`discarded pages of ${kind} read as zero, and their neighbours stay`, () => {
+    const [block] = realRam([6], newBacking()) as [RamBlock];
+    bytesOf(block).fill(7);
+    discardPages(block, 1, 3);
+    const first = [0, 1, 2, 3, 4, 5].map((page) => pageOf(block, page)[pageBytes - 1]);
+    expect(first).toEqual([7, 0, 0, 0, 7, 7]);
+    pageOf(block, 2)[0] = 8;
+    expect(pageOf(block, 2)[0]).toBe(8);
+  });
+
+  test(`a block of ${kind} that is prepared for missing pages has none`, () => {
+    const [block] = realRam([6], newBacking()) as [RamBlock];
+    bytesOf(block).fill(7);
+    prepareForMissing(block);
+    expect(pagesPresent(block)).toBe(0);
+    expect(bytesOf(block).every((byte) => byte === 0)).toBe(true);
+  });
+}
+
+test('a block prepared for missing pages is never given a huge page', () => {
+  const [block] = realRam([2048], 'anon') as [RamBlock];
+  prepareForMissing(block);
+  const smaps = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/);
+  const mapping = smaps.find((it) => it.startsWith(`${block.address.toString(16)}-`));
+  expect(mapping).toMatch(/^VmFlags:.* nh/m);
+});
+
+test('the files of guest RAM are told apart by block, have its size and stay', () => {
+  const path = join(newFolder('/dev/shm'), 'ram');
+  const specs = [
+    { id: 'pc.ram', byteLength: 2 * pageBytes },
+    { id: 'vga', byteLength: pageBytes },
+  ];
+  const ram = allocateRam(specs, `file:${path}`);
+  bytesOf(ram.blocks[0])[1] = 11;
+  bytesOf(ram.blocks[1])[2] = 22;
+  ram[Symbol.dispose]();
+  const [first, second] = [readFileSync(path), readFileSync(`${path}.vga`)];
+  expect([first.byteLength, first[1]]).toEqual([2 * pageBytes, 11]);
+  expect([second.byteLength, second[2]]).toEqual([pageBytes, 22]);
+  expect(statSync(path).mode & 0o777).toBe(0o600); // a guest's memory is nobody else's to read
+});
+
+test('a file that is there already is refused and left as it is, even an empty one', () => {
+  for (const content of ["somebody's data", '']) {
+    const path = join(newFolder('/dev/shm'), 'ram');
+    writeFileSync(path, content);
+    const allocate = () => allocateRam([{ id: 'a', byteLength: pageBytes }], `file:${path}`);
+    expectRefusal(allocate, /it must not exist yet.*EEXIST/);
+    expect(readFileSync(path, 'utf8')).toBe(content);
+  }
+});
+
+test('when one block cannot be had the files of the others are taken back', () => {
+  const path = join(newFolder('/dev/shm'), 'ram');
+  writeFileSync(`${path}.b`, 'in the way');
+  const specs = ['a', 'b'].map((id) => ({ id, byteLength: pageBytes }));
+  expectRefusal(() => allocateRam(specs, `file:${path}`), /cannot create/);
+  expect(existsSync(path)).toBe(false);
+  expect(readFileSync(`${path}.b`, 'utf8')).toBe('in the way');
+});
+
+test('a file in a folder that does not exist is refused by its path', () => {
+  const path = join(newFolder('/dev/shm'), 'no', 'ram');
+  const allocate = () => allocateRam([{ id: 'a', byteLength: pageBytes }], `file:${path}`);
+  expectRefusal(allocate, /cannot create '.*\/no\/ram'.*ENOENT/);
+});
+
+test('a size that is not some pages is refused before anything is made', () => {
+  for (const byteLength of [0, -pageBytes, pageBytes + 1, pageBytes / 2, NaN, Infinity, 2 ** 60]) {
+    const path = join(newFolder('/dev/shm'), 'ram');
+    const specs = [
+      { id: 'good', byteLength: pageBytes },
+      { id: 'bad', byteLength },
+    ];
+    const message = new RegExp(`'bad': ${String(byteLength).replace('+', '\\+')} bytes`);
+    for (const backing of ['anon', 'memfd', `file:${path}`] as RamBacking[]) {
+      expectRefusal(() => allocateRam(specs, backing), message);
+    }
+    expect(existsSync(path)).toBe(false);
+  }
+});
+
+test('more RAM than there are addresses is an error, and no file is left', () => {
+  const path = join(newFolder('/dev/shm'), 'ram');
+  const specs = [
+    { id: 'a', byteLength: pageBytes },
+    { id: 'b', byteLength: 2 ** 52 },
+  ];
+  expect(() => allocateRam(specs, `file:${path}`)).toThrow(/EFBIG|ENOMEM/);
+  expect([existsSync(path), existsSync(`${path}.b`)]).toEqual([false, false]);
+  expect(() => allocateRam(specs, 'anon')).toThrow(/ENOMEM/);
+});
+
+test('an id that is empty, too long or not unique is refused by name', () => {
+  const byteLength = pageBytes;
+  const allocate = (...ids: string[]) => allocateRam(ids.map((id) => ({ id, byteLength })));
+  expectRefusal(() => allocate(''), /id ''/);
+  expectRefusal(() => allocate('é'.repeat(128)), /id 'é+' is empty, too long/); // 256 bytes
+  expectRefusal(() => allocate('a', 'b', 'a'), /id 'a'/);
+  const ram = allocate('é'.repeat(127), 'b');
+  expect(ram.blocks).toHaveLength(2);
+  ram[Symbol.dispose]();
+});
+
+test('disposing of RAM twice unmaps it once', () => {
+  // So large that nothing else is mapped just there meanwhile.
+  const ram = allocateRam([{ id: 'a', byteLength: 2 ** 30 }]);
+  const { address } = ram.blocks[0] as RamBlock;
+  expect(readFileSync('/proc/self/maps', 'utf8')).toContain(`${address.toString(16)}-`);
+  ram[Symbol.dispose]();
+  ram[Symbol.dispose]();
+  expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(`${address.toString(16)}-`);
+});
+
+test.runIf(probeHost().mappingNames.available)('anonymous RAM is named among the mappings', () => {
+  const [block] = realRam([1], 'anon') as [RamBlock];
+  const maps = readFileSync('/proc/self/maps', 'utf8');
+  const line = maps.split('\n').find((it) => it.startsWith(`${block.address.toString(16)}-`));
+  expect(line).toContain('godwit ram0');
+});
