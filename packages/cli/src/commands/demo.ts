@@ -1,0 +1,85 @@
+import { workloads, type Workload } from '@godwit/guest';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { runDemo } from '../demo/demo.ts';
+import { openDisplay } from '../demo/demo-display.ts';
+import { isProved, reportLines } from '../demo/demo-report.ts';
+import type { DemoOptions } from '../demo/plan.ts';
+import { exitCodes } from '../errors.ts';
+import { formatBytes } from '../figures.ts';
+import { parseSize } from '../sizes.ts';
+
+const MEMORY_BYTES_MIN = 16 * 1024 ** 2;
+const CUTS_MAX = 100;
+const PAGE_BYTES = 4096;
+
+interface CommandOptions {
+  readonly memory: number;
+  readonly transport: 'unix' | 'tcp';
+  readonly workload: Workload;
+  readonly cuts?: number;
+  readonly precopy?: true;
+  readonly seed: number;
+}
+
+/** `godwit demo`: a live migration between two real processes, cut and recovered, and proved. */
+export function registerDemo(program: Command): void {
+  const transport = new Option('--transport <kind>', 'what the migration goes over');
+  const workload = new Option('--workload <name>', 'what the guest does with its memory');
+  const cuts = new Option('--cuts <count>', 'how often to cut the link in postcopy (default: 1)');
+  const precopy = new Option('--precopy', 'plain precopy: no postcopy, nothing to cut');
+  program
+    .command('demo')
+    .description('migrate a running guest between two processes, cut the link, recover, prove')
+    .option('--memory <size>', 'of the guest', parseMemory, parseSize('256M'))
+    .addOption(transport.choices(['unix', 'tcp']).default('unix'))
+    .addOption(workload.choices(workloads).default('zipf'))
+    .addOption(cuts.argParser((text) => parseCount(text, CUTS_MAX)).conflicts('precopy'))
+    .addOption(precopy)
+    .option('--seed <number>', 'of what the guest does', (text) => parseCount(text, 2 ** 32 - 1), 1)
+    .action(async (options: CommandOptions) => {
+      const { memory: memoryBytes, cuts: count = 1, precopy: plain = false, ...rest } = options;
+      await demo({ ...rest, memoryBytes, precopy: plain, cuts: plain ? 0 : count });
+    });
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  using interruption = interruptible();
+  const result = await (async () => {
+    using display = openDisplay(process.stdout);
+    return await runDemo(options, display, interruption.signal);
+  })();
+  console.log(`\n${reportLines(result).join('\n')}`);
+  if (!isProved(result)) process.exitCode = exitCodes.failed;
+}
+
+/** Ctrl-C and its like end the waits, so that everything is cleared up on the way out. */
+function interruptible(): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const interrupt = (name: string): void => controller.abort(new Error(`ended by ${name}`));
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const name of names) process.on(name, interrupt);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      for (const name of names) process.removeListener(name, interrupt);
+    },
+  };
+}
+
+function parseMemory(text: string): number {
+  try {
+    const bytes = parseSize(text);
+    if (bytes >= MEMORY_BYTES_MIN && bytes % PAGE_BYTES === 0) return bytes;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new InvalidArgumentError(error.message);
+  }
+  throw new InvalidArgumentError(`at least ${formatBytes(MEMORY_BYTES_MIN)}, in pages of 4 KiB`);
+}
+
+function parseCount(text: string, max: number): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count <= max) return count;
+  throw new InvalidArgumentError(`a whole number from 0 to ${max}`);
+}

@@ -1,0 +1,72 @@
+import type { PhaseState } from './demo-state.ts';
+
+/** The phases of one migration as its source goes through them, one at a time. */
+export class PhaseTrack {
+  readonly #phases: PhaseState[] = [];
+  #cuts = 0;
+
+  get phases(): readonly PhaseState[] {
+    return this.#phases;
+  }
+
+  /** A pass of precopy begins, while the guest still runs at the source. */
+  pass(pass: number, nowMillis: number): void {
+    this.#begin(`precopy pass ${pass}`, nowMillis);
+  }
+
+  /** The source has entered this status. */
+  status(status: string, nowMillis: number): void {
+    switch (status) {
+      case 'postcopy-active':
+        return this.#begin(this.#cuts === 0 ? 'postcopy' : `recovery ${this.#cuts}`, nowMillis);
+      case 'postcopy-paused':
+        if (this.#end(nowMillis, 'cut')) this.#cuts += 1;
+        return;
+      case 'device':
+      case 'completed':
+      case 'failed':
+      case 'cancelled':
+        this.#end(nowMillis);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** What remains now to be sent; the first figure of a phase is its total. */
+  progress(remainingBytes: number): void {
+    this.#change((phase) => ({
+      totalBytes: phase.totalBytes ?? remainingBytes,
+      remainingBytes,
+    }));
+  }
+
+  /** Something to be said of the phase that lasts. */
+  note(note: string): void {
+    this.#change(() => ({ note }));
+  }
+
+  #begin(name: string, nowMillis: number): void {
+    this.#end(nowMillis);
+    this.#phases.push({
+      name,
+      totalBytes: undefined,
+      remainingBytes: 0,
+      beganMillis: nowMillis,
+      endedMillis: undefined,
+      note: '',
+    });
+  }
+
+  #end(nowMillis: number, note?: string): boolean {
+    return this.#change((phase) => ({ endedMillis: nowMillis, note: note ?? phase.note }));
+  }
+
+  /** @returns whether a phase lasts. */
+  #change(change: (phase: PhaseState) => Partial<PhaseState>): boolean {
+    const phase = this.#phases.at(-1);
+    if (phase === undefined || phase.endedMillis !== undefined) return false;
+    this.#phases[this.#phases.length - 1] = { ...phase, ...change(phase) };
+    return true;
+  }
+}
