@@ -95,6 +95,9 @@ function loadFfi(): { koffi: typeof Koffi; libc: ReturnType<typeof Koffi.load> }
   if (process.platform !== 'linux') return `needs Linux, and this is ${process.platform}`;
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi; // its own declarations
+    // koffi maps a stack and a heap for each thread that makes calls, 3 MiB unless told otherwise, and
+    // does not give them back when a Worker ends (3.3). Our calls need little of either.
+    koffi.config({ sync_stack_size: 256 * 1024, sync_heap_size: 64 * 1024 });
     return { koffi, libc: koffi.load(null) };
   } catch (error) {
     return `koffi cannot be loaded: ${String(error)}`;
