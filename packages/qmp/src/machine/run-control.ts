@@ -106,6 +106,7 @@ export class RunControl {
   }
 
   async #turn(run: boolean, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     if (run) await this.#guest.resume();
     else await this.#guest.pause({ signal });
     if (run) this.#hasRun = true;

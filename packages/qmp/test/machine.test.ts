@@ -1,0 +1,260 @@
+import { expect, test, vi } from 'vitest';
+
+import { MachineFixture } from './machine-fixture.ts';
+
+/** So slow that a guest of MANY_PAGES stays where it is until somebody does something. */
+const SLOWLY = { 'max-bandwidth': 100_000, 'max-postcopy-bandwidth': 100_000 };
+const FAST = { 'max-bandwidth': 0, 'max-postcopy-bandwidth': 0 };
+const MANY_PAGES = 1024;
+
+const IN_PROGRESS = "There's a migration process in progress";
+const WAITING = 'Guest is waiting for an incoming migration';
+
+/** A source, and a destination that listens and stays when it fails. */
+async function openPair(options: { pages?: number; paused?: boolean } = {}) {
+  const { pages } = options;
+  const source = await MachineFixture.open(options);
+  const incoming = { incoming: true, ...(pages === undefined ? {} : { pages }) };
+  const destination = await MachineFixture.open(incoming);
+  source.guest.fill();
+  await destination.listen();
+  return {
+    source,
+    destination,
+    uri: destination.uri,
+    async [Symbol.asyncDispose]() {
+      await source[Symbol.asyncDispose]();
+      await destination[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('without a migration, what needs one is refused', async () => {
+  await using it = await MachineFixture.open();
+  expect(await it.status()).toBe('running');
+  expect(await it.execute('query-migrate')).toEqual({});
+  expect(await it.execute('migrate_cancel')).toEqual({});
+  const resume = { uri: 'unix:/nowhere', resume: true };
+  expect(await it.refusal('migrate', resume)).toContain('no paused migration');
+  expect(await it.refusal('migrate-start-postcopy')).toContain('after migration has been started');
+  expect(await it.refusal('migrate-pause')).toContain('only possible in postcopy');
+  const uri = { uri: 'unix:/nowhere' };
+  expect(await it.refusal('migrate-recover', uri)).toContain('postcopy is paused');
+  expect(await it.refusal('migrate-incoming', uri)).toContain("'-incoming' was not specified");
+  expect(await it.refusal('migrate', {})).toContain("need either 'uri' or 'channels'");
+  expect(await it.refusal('yank')).toContain('has not been found');
+});
+
+test('stop and cont are told, and a guest that was never run says so', async () => {
+  await using it = await MachineFixture.open({ paused: true });
+  expect(await it.execute('query-status')).toEqual({ running: false, status: 'prelaunch' });
+  await it.execute('cont');
+  expect(await it.execute('query-status')).toEqual({ running: true, status: 'running' });
+  await it.execute('stop');
+  expect(await it.execute('query-status')).toEqual({ running: false, status: 'paused' });
+  expect(it.events).toEqual(['RESUME', 'STOP']);
+});
+
+test('a guest that is still to arrive is neither run, nor verified, nor sent on', async () => {
+  await using it = await MachineFixture.open({ incoming: true });
+  expect(await it.status()).toBe('inmigrate');
+  expect(await it.refusal('cont')).toBe(WAITING);
+  expect(await it.refusal('x-guest-verify')).toBe(WAITING);
+  expect(await it.refusal('migrate', { uri: 'unix:/nowhere' })).toBe(WAITING);
+  expect(it.guest.calls).toEqual([]);
+});
+
+test('an address that cannot be listened on leaves the process able to try another', async () => {
+  await using it = await MachineFixture.open({ incoming: true });
+  const nowhere = { uri: `unix:${it.directory}/nowhere/migration` };
+  expect(await it.refusal('migrate-incoming', nowhere)).toContain('cannot listen');
+  await it.listen();
+  expect(await it.refusal('migrate-incoming', nowhere)).toContain('already been started');
+  expect(await it.execute('query-migrate')).toMatchObject({ status: 'setup' });
+});
+
+test('after a precopy the destination runs the guest, and the source never again', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect([await source.status(), await destination.status()]).toEqual(['postmigrate', 'running']);
+  expect(await source.refusal('cont')).toContain('never this side');
+  expect(await source.refusal('migrate', { uri })).toContain('paused due to previous migration');
+  expect(source.guest.running).toBe(false);
+  const without = source.events.filter((event) => !event.startsWith('MIGRATION_PASS'));
+  expect(without.join(', ')).toBe(
+    'RESUME, MIGRATION setup, MIGRATION active, STOP, MIGRATION device, MIGRATION completed',
+  );
+  expect(destination.events.join(', ')).toBe(
+    'MIGRATION setup, MIGRATION active, RESUME, MIGRATION completed',
+  );
+});
+
+test('a guest that was stopped arrives stopped, and may be sent on', async () => {
+  await using pair = await openPair({ paused: true });
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect(await destination.status()).toBe('paused');
+  await using third = await MachineFixture.open({ incoming: true });
+  await third.listen();
+  await destination.execute('migrate', { uri: third.uri });
+  await Promise.all([destination.reaches('completed'), third.reaches('completed')]);
+  expect([await destination.status(), await third.status()]).toEqual(['postmigrate', 'paused']);
+  await third.execute('cont');
+  expect(third.guest.running).toBe(true);
+});
+
+test('a destination told to stop keeps the guest from running when it arrives', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await destination.execute('stop');
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect(await destination.status()).toBe('paused');
+  expect(destination.guest.calls).not.toContain('resume');
+});
+
+test('a running migration refuses another and changes of capabilities, and can be cancelled', async () => {
+  await using pair = await openPair({ pages: MANY_PAGES });
+  const { source, destination, uri } = pair;
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await source.reaches('active');
+  expect(await source.refusal('migrate', { uri })).toBe(IN_PROGRESS);
+  const none = { capabilities: [] };
+  expect(await source.refusal('migrate-set-capabilities', none)).toBe(IN_PROGRESS);
+  expect(await source.refusal('migrate-pause')).toContain('only possible in postcopy');
+  expect(await source.execute('migrate_cancel')).toEqual({});
+  await Promise.all([source.reaches('cancelled'), destination.reaches('failed')]);
+  expect([await source.status(), await destination.status()]).toEqual(['running', 'inmigrate']);
+  expect(destination.quits).toEqual([]);
+  await source.execute('migrate-set-parameters', FAST);
+  await destination.listen();
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect(destination.guest.running).toBe(true);
+});
+
+test('a destination that fails ends its process, by default, after having told why', async () => {
+  await using source = await MachineFixture.open({ pages: MANY_PAGES });
+  await using destination = await MachineFixture.open({ pages: MANY_PAGES, incoming: true });
+  const { uri } = destination;
+  source.guest.fill();
+  await destination.execute('migrate-incoming', { uri });
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await destination.reaches('active');
+  await source.execute('migrate_cancel');
+  await destination.reaches('failed');
+  expect(destination.quits).toEqual([1]);
+  expect(await destination.execute('query-migrate')).toMatchObject({ status: 'failed' });
+});
+
+test('a migration that nobody answers fails, and the guest runs on where it was', async () => {
+  await using it = await MachineFixture.open();
+  await it.execute('migrate', { uri: 'unix:/nowhere' });
+  await it.reaches('failed');
+  expect(await it.status()).toBe('running');
+  const info = await it.execute('query-migrate');
+  expect(info).toEqual({ status: 'failed', 'error-desc': expect.stringContaining('/nowhere') });
+});
+
+test('a postcopy is paused and resumed, and its guest is nobody else’s meanwhile', async () => {
+  await using pair = await openPair({ pages: MANY_PAGES });
+  const { source, destination, uri } = pair;
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await source.execute('migrate-start-postcopy');
+  await Promise.all([source.reaches('postcopy-active'), destination.reaches('postcopy-active')]);
+  expect(await source.refusal('cont')).toBe('Migration is not finalized yet');
+  expect(await source.refusal('migrate_cancel')).toContain('cannot cancel');
+  expect(await source.refusal('migrate', { uri })).toBe(IN_PROGRESS);
+  expect(await destination.refusal('migrate', { uri })).toBe(IN_PROGRESS);
+  await destination.execute('stop');
+  expect(await destination.refusal('x-guest-verify')).toContain('missing');
+
+  await source.client.execute('migrate-pause', undefined, { oob: true });
+  await Promise.all([source.reaches('postcopy-paused'), destination.reaches('postcopy-paused')]);
+  expect(await source.status()).toBe('finish-migrate');
+  expect(await source.refusal('migrate-pause')).toContain('only possible in postcopy');
+  await source.execute('migrate', { uri: 'unix:/nowhere', resume: true });
+  await source.reaches('postcopy-recover-setup');
+  await source.reaches('postcopy-paused');
+
+  const elsewhere = { uri: `unix:${destination.directory}/elsewhere` };
+  await destination.client.execute('migrate-recover', elsewhere, { oob: true });
+  await source.execute('migrate-set-parameters', FAST);
+  await source.execute('migrate', { ...elsewhere, resume: true });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect([await source.status(), await destination.status()]).toEqual(['postmigrate', 'paused']);
+});
+
+test('a stop that a page fault holds up is answered in time, and holds', async () => {
+  await using it = await MachineFixture.open({ stopLimitMillis: 20 });
+  let pageArrives = (): void => undefined;
+  it.guest.stopping = new Promise((resolve) => {
+    pageArrives = resolve;
+  });
+  expect(await it.refusal('stop')).toContain('run state running, migration none');
+  expect(await it.status()).toBe('running');
+  pageArrives();
+  await it.client.waitForEvent(({ event }) => event === 'STOP', { timeoutMillis: 5_000 });
+  expect(await it.status()).toBe('paused');
+});
+
+test('migrations are told of only where the events capability is on', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  const off = { capabilities: [{ capability: 'events', state: false }] };
+  await source.execute('migrate-set-capabilities', off);
+  await source.execute('migrate', { uri });
+  await destination.reaches('completed');
+  await vi.waitFor(async () => expect(await source.status()).toBe('postmigrate'));
+  expect(source.events).toEqual(['RESUME', 'STOP']);
+});
+
+test('capabilities and parameters that are not ours are refused by name, and nothing changes', async () => {
+  await using it = await MachineFixture.open();
+  const before = await it.execute('query-migrate-capabilities');
+  const capabilities = [
+    { capability: 'postcopy-blocktime', state: true },
+    { capability: 'multifd', state: true },
+  ];
+  expect(await it.refusal('migrate-set-capabilities', { capabilities })).toContain("'multifd'");
+  expect(await it.execute('query-migrate-capabilities')).toEqual(before);
+  expect(before).toContainEqual({ capability: 'postcopy-ram', state: true });
+  const parameters = { 'downtime-limit': 5, 'multifd-channels': 2 };
+  expect(await it.refusal('migrate-set-parameters', parameters)).toContain("'multifd-channels'");
+  expect(await it.refusal('migrate-set-parameters', { colour: 1 })).toContain("'colour'");
+  const negative = { 'max-bandwidth': -1 };
+  expect(await it.refusal('migrate-set-parameters', negative)).toContain('bytes per second');
+  expect(await it.execute('query-migrate-parameters')).toMatchObject({
+    'downtime-limit': 300,
+    'max-bandwidth': 134_217_728,
+  });
+});
+
+test('RAM and its proof are told in the words of QMP', async () => {
+  await using it = await MachineFixture.open();
+  const [block] = it.guest.ram;
+  expect(await it.execute('x-query-guest-ram')).toEqual([
+    {
+      id: 'ram',
+      'host-address': `0x${block?.address.toString(16)}`,
+      size: 65_536,
+      'page-size': 4096,
+    },
+  ]);
+  expect(await it.refusal('x-guest-verify')).toContain('stop it first');
+  await it.execute('stop');
+  expect(await it.execute('x-guest-verify')).toEqual({
+    ok: false,
+    'pages-checked': 16,
+    'pages-bad': 1,
+    'bad-pages': [{ block: 'ram', page: 3, offset: 8, reason: 'stale' }],
+    steps: [7],
+  });
+  expect(await it.execute('query-name')).toEqual({ name: 'fake' });
+});
