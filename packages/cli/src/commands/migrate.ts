@@ -39,7 +39,8 @@ async function migrate(client: QmpClient, uri: string, options: MigrateOptions):
   if (options.postcopy === true && options.resume !== true) {
     const until = new Set([...restingStatuses, 'active']);
     const status = await followMigration(client, { since, until });
-    if (status === 'active') await client.execute('migrate-start-postcopy');
+    if (status !== 'active') return await report(client, status, options);
+    await client.execute('migrate-start-postcopy');
   }
   if (options.wait !== true) {
     console.log(`started; to see it: godwit status --qmp ${options.qmp} --watch`);

@@ -174,7 +174,7 @@ async function recover(stage: Stage, relay: Relay): Promise<number> {
   });
   const active = [source, destination].map((side) => side.enteredMillis('postcopy-active'));
   const millis = Math.max(...active) - resumedMillis;
-  monitor.track.note(`resumed in ${formatMillis(millis)}`);
+  monitor.track.note(`up in ${formatMillis(millis)}`);
   return millis;
 }
 

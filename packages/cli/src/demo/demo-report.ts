@@ -2,6 +2,9 @@ import { formatBytes, formatMillis, plural } from '../figures.ts';
 import type { MigrateInfo } from '../migrate-info.ts';
 import type { FaultState } from './demo-state.ts';
 
+/** More would not fit on a line. */
+const RECOVERIES_LISTED_MAX = 2;
+
 /** What x-guest-verify answers, as far as we look at it. */
 export interface VerifyReply {
   readonly ok: boolean;
@@ -70,8 +73,12 @@ function faultText({ served, p50Millis, p99Millis }: FaultState): string {
 }
 
 function recoveryText(millis: readonly number[]): string {
-  const times = millis.map(formatMillis).join(', ');
-  return `${plural(millis.length, 'cut')}; resume to postcopy-active on both sides: ${times}`;
+  const sorted = millis.toSorted((a, b) => a - b);
+  const times =
+    millis.length <= RECOVERIES_LISTED_MAX
+      ? millis.map(formatMillis).join(', ')
+      : `${formatMillis(sorted[0] ?? 0)} to ${formatMillis(sorted.at(-1) ?? 0)}`;
+  return `${millis.length}; resume command to both sides active: ${times}`;
 }
 
 function ownerText(result: DemoResult): string {

@@ -29,7 +29,9 @@ export interface PhaseState {
   readonly beganMillis: number;
   /** Undefined while it lasts. */
   readonly endedMillis: number | undefined;
-  /** What is to be said of it: `cut`, `resumed in 3 ms`. */
+  /** It ended before all was sent. */
+  readonly isBroken: boolean;
+  /** What is to be said of it: `cut`, `up in 3 ms`. */
   readonly note: string;
 }
 
@@ -46,9 +48,8 @@ export interface FaultState {
 }
 
 /** How much of a phase is done, 0 to 1. */
-export function shareOf({ totalBytes, remainingBytes, endedMillis, note }: PhaseState): number {
-  if (totalBytes === undefined || totalBytes === 0) return endedMillis === undefined ? 0 : 1;
-  // A pass that ended has sent all it had, whatever was asked last; one that was cut has not.
-  if (endedMillis !== undefined && note !== 'cut') return 1;
-  return 1 - remainingBytes / totalBytes;
+export function shareOf({ totalBytes, remainingBytes, endedMillis, isBroken }: PhaseState): number {
+  // A pass that ended has sent all it had, whatever remained when somebody last asked.
+  if (endedMillis !== undefined && !isBroken) return 1;
+  return totalBytes === undefined || totalBytes === 0 ? 0 : 1 - remainingBytes / totalBytes;
 }

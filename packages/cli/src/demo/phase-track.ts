@@ -17,16 +17,22 @@ export class PhaseTrack {
   /** The source has entered this status. */
   status(status: string, nowMillis: number): void {
     switch (status) {
+      case 'device':
+        return this.note('guest stopped'); // precopy sends its last pass now
+      case 'postcopy-device':
+        this.#break(nowMillis, 'to postcopy');
+        return;
       case 'postcopy-active':
         return this.#begin(this.#cuts === 0 ? 'postcopy' : `recovery ${this.#cuts}`, nowMillis);
       case 'postcopy-paused':
-        if (this.#end(nowMillis, 'cut')) this.#cuts += 1;
+        if (this.#break(nowMillis, 'cut')) this.#cuts += 1;
         return;
-      case 'device':
       case 'completed':
+        this.#end(nowMillis);
+        return;
       case 'failed':
       case 'cancelled':
-        this.#end(nowMillis);
+        this.#break(nowMillis, status);
         return;
       default:
         return;
@@ -54,12 +60,17 @@ export class PhaseTrack {
       remainingBytes: 0,
       beganMillis: nowMillis,
       endedMillis: undefined,
+      isBroken: false,
       note: '',
     });
   }
 
-  #end(nowMillis: number, note?: string): boolean {
-    return this.#change((phase) => ({ endedMillis: nowMillis, note: note ?? phase.note }));
+  #end(nowMillis: number): void {
+    this.#change(() => ({ endedMillis: nowMillis }));
+  }
+
+  #break(nowMillis: number, note: string): boolean {
+    return this.#change(() => ({ endedMillis: nowMillis, isBroken: true, note }));
   }
 
   /** @returns whether a phase lasts. */

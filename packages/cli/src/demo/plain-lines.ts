@@ -2,7 +2,7 @@ import { formatBytes, formatRate, formatShare } from '../figures.ts';
 import { progressBar } from '../progress-bar.ts';
 import { type DemoState, type LogEntry, shareOf } from './demo-state.ts';
 
-const BAR_CELLS = 16;
+const BAR_CELLS = 10;
 const WHO_CELLS = 'destination'.length;
 const NAME_CELLS = 'precopy pass 1'.length;
 

@@ -43,11 +43,6 @@ export class Relay implements AsyncDisposable {
     return formatAddress({ ...this.#address, port });
   }
 
-  /** How many connections it carries. */
-  get connectionCount(): number {
-    return this.#sockets.size / 2;
-  }
-
   /** Breaks every connection at once, and takes no more. */
   cut(): void {
     this.#server.close();

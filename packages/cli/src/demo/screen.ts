@@ -17,7 +17,7 @@ export const COLUMNS = 80;
 
 const PHASES_MAX = 6;
 const ENTRIES_MAX = 7;
-const BAR_CELLS = 28;
+const BAR_CELLS = 22;
 
 export type Ink = 'plain' | 'faint' | 'strong' | 'good' | 'busy' | 'bad';
 export type Painter = (ink: Ink, text: string) => string;
@@ -32,7 +32,8 @@ export function painterFor(colours: boolean): Painter {
     busy: 'cyan',
     bad: 'yellow',
   } as const;
-  return (ink, text) => (ink === 'plain' ? text : styleText(formats[ink], text));
+  const settled = { validateStream: false }; // whether to use colours is not asked a second time
+  return (ink, text) => (ink === 'plain' ? text : styleText(formats[ink], text, settled));
 }
 
 /** The whole screen, always of the same height, so that nothing jumps. */
@@ -66,11 +67,11 @@ function sideLine(name: SideName, side: SideState, paint: Painter): string {
 }
 
 function phaseLine(phase: PhaseState, state: DemoState, paint: Painter): string {
-  const { name, totalBytes, beganMillis, endedMillis, note } = phase;
+  const { name, totalBytes, beganMillis, endedMillis, isBroken, note } = phase;
   const share = shareOf(phase);
   const lasts = endedMillis === undefined;
   const bar = progressBar(share, BAR_CELLS);
-  const ink = note === 'cut' ? 'bad' : lasts ? 'busy' : 'good';
+  const ink = isBroken ? 'bad' : lasts ? 'busy' : 'good';
   const size = totalBytes === undefined ? '' : formatBytes(totalBytes);
   const pace = lasts ? formatRate(state.bytesPerSecond) : formatMillis(endedMillis - beganMillis);
   const told = [pace, note].filter((text) => text !== '').join(', ');
@@ -90,7 +91,9 @@ function faultLine({ served, p50Millis, p99Millis }: FaultState): string {
 
 function entryLine({ millis, who, text }: LogEntry, paint: Painter): string {
   const time = formatClock(millis).padStart(8);
-  return `${paint('faint', time)}  ${who.padEnd(13)}${paint(inkOf(text), fit(text, COLUMNS - 23))}`;
+  const whose = `  ${who.padEnd(13)}`;
+  const room = COLUMNS - time.length - whose.length;
+  return `${paint('faint', time)}${whose}${paint(inkOf(text), fit(text, room))}`;
 }
 
 function inkOf(text: string): Ink {
