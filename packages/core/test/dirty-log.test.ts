@@ -187,7 +187,8 @@ test('sync counts the pages that were new, and forgets none that was dirty befor
 test('more regions than one scan holds are all told', () => {
   const blocks = realRam([10_000]);
   const odd = Array.from({ length: 5000 }, (_, i) => 2 * i + 1);
-  for (const page of odd) bytesOf(blocks[0])[page * pageBytes] = 1;
+  const bytes = bytesOf(blocks[0]);
+  for (const page of odd) bytes[page * pageBytes] = 1;
   const tracked = new Tracked(blocks);
   expect(tracked.sync()).toEqual([odd]);
   expect(tracked.sync()).toEqual([[]]);

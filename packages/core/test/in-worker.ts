@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
 
@@ -35,16 +34,19 @@ export function inWorker(task: WorkerTask): WorkerRun {
   const workerData = { urls: [posix, ...files.map((file) => file.href)], data: task.data };
   const worker = new Worker(program, { eval: true, execArgv: [], workerData });
   onTestFinished(() => worker.terminate().then(() => undefined));
-  const answer = message(worker, 'answer');
-  const told = message(worker, 'event');
-  for (const promise of [answer, told]) promise.catch(() => undefined); // a test awaits what it needs
-  return { answer, told };
+  const told = messageWith('event', worker);
+  const answer = messageWith('answer', worker);
+  for (const promise of [told, answer]) promise.catch(() => undefined); // a test awaits what it needs
+  return { told, answer };
 }
 
-/** @throws what the thread threw. */
-async function message(worker: Worker, key: 'answer' | 'event'): Promise<unknown> {
-  for (;;) {
-    const [received] = (await once(worker, 'message')) as [Record<string, unknown>];
-    if (Object.hasOwn(received, key)) return received[key];
-  }
+/** Listens from the start: several messages may come in one turn. @throws what the thread threw. */
+async function messageWith(key: 'event' | 'answer', worker: Worker): Promise<unknown> {
+  return await new Promise((resolve, reject) => {
+    worker.on('message', (message: Record<string, unknown>) => {
+      if (Object.hasOwn(message, key)) resolve(message[key]);
+    });
+    worker.on('error', reject);
+    worker.on('exit', () => reject(new Error('the thread has ended')));
+  });
 }

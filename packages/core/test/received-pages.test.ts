@@ -37,7 +37,7 @@ test('whoever adds the last page is told, and nobody else, however pages arrive'
 
 test('of two threads that receive the same pages, exactly one is told that all are there', async () => {
   const blockPages = [1000, 37];
-  const rounds = Array.from({ length: 200 }, () => new ReceivedPages(blockPages));
+  const rounds = Array.from({ length: 40 }, () => new ReceivedPages(blockPages));
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const body = `
     const { blockPages, rounds, gate, length } = data;

@@ -1,0 +1,102 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  changeParameters,
+  isParameter,
+  type Parameter,
+  parameterDefaults,
+  parameterRules,
+  unsupportedParameters,
+} from '../src/parameters.ts';
+
+const names = Object.keys(parameterRules) as Parameter[]; // a literal: no other keys
+
+function expectRefusal(changes: Readonly<Record<string, unknown>>, message: string): void {
+  expect(() => changeParameters(parameterDefaults, changes)).toThrow(
+    expect.objectContaining({ code: 'ERR_ARGUMENT', message }),
+  );
+}
+
+test("the defaults are QEMU's, and our own timeout", () => {
+  expect(parameterDefaults).toEqual({
+    'max-bandwidth': 134_217_728,
+    'max-postcopy-bandwidth': 0,
+    'avail-switchover-bandwidth': 0,
+    'downtime-limit': 300,
+    'x-handshake-timeout': 10_000,
+  });
+});
+
+test('every whole number in its range is taken', () => {
+  const someChange = fc.constantFrom(...names).chain((name) => {
+    const { min, max } = parameterRules[name];
+    return fc.tuple(
+      fc.constant(name),
+      fc.maxSafeInteger().map((it) => clamp(it, min, max)),
+    );
+  });
+  fc.assert(
+    fc.property(someChange, ([name, value]) => {
+      const next = changeParameters(parameterDefaults, { [name]: value });
+      expect(next).toEqual({ ...parameterDefaults, [name]: value });
+    }),
+  );
+});
+
+test.for(names)('%s is taken up to its limits and refused past them, in its unit', (name) => {
+  const { min, max, unit } = parameterRules[name];
+  const message = `parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`;
+  for (const value of [min, max]) {
+    expect(changeParameters(parameterDefaults, { [name]: value })[name]).toBe(value);
+  }
+  for (const value of [min - 1, max + 1, max * 2, -Infinity, Infinity]) {
+    expectRefusal({ [name]: value }, message);
+  }
+});
+
+test.for(names)('%s is refused when it is not a whole number', (name) => {
+  const { min, max, unit } = parameterRules[name];
+  const message = `parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`;
+  for (const value of [min + 0.5, NaN, '100', 100n, true, null, undefined, [100], {}]) {
+    expectRefusal({ [name]: value }, message);
+  }
+});
+
+test.for(unsupportedParameters)('%s is refused by name', (name) => {
+  expectRefusal({ [name]: 1 }, `parameter '${name}' is not supported`);
+});
+
+test('a name that nobody knows is refused', () => {
+  for (const name of ['max_bandwidth', '', 'toString', 'constructor']) {
+    expectRefusal({ [name]: 1 }, `unknown parameter '${name}'`);
+    expect(isParameter(name)).toBe(false);
+  }
+  // As JSON has it: a key of its own, not the prototype.
+  const changes = JSON.parse('{"__proto__": 1}') as Record<string, unknown>;
+  expectRefusal(changes, "unknown parameter '__proto__'");
+});
+
+test('one parameter that is refused leaves all as they were', () => {
+  const current = { ...parameterDefaults };
+  const changes = { 'downtime-limit': 20, 'max-bandwidth': -1, 'max-postcopy-bandwidth': 5 };
+  expect(() => changeParameters(current, changes)).toThrow("'max-bandwidth'");
+  expect(current).toEqual(parameterDefaults);
+});
+
+test('several parameters change at once, and those given are not changed', () => {
+  const next = changeParameters(parameterDefaults, { 'downtime-limit': 20, 'max-bandwidth': 0 });
+  expect(next).toEqual({ ...parameterDefaults, 'downtime-limit': 20, 'max-bandwidth': 0 });
+  expect(parameterDefaults['downtime-limit']).toBe(300);
+});
+
+test('no parameter is both implemented and not supported', () => {
+  expect(unsupportedParameters.filter((name) => isParameter(name))).toEqual([]);
+});
+
+test('a default is within its own range', () => {
+  expect(changeParameters(parameterDefaults, parameterDefaults)).toEqual(parameterDefaults);
+});
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.min(max, Math.max(min, value));
+}
