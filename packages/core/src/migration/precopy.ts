@@ -6,7 +6,16 @@ export type Switchover = 'precopy' | 'postcopy';
 export interface PrecopyOptions {
   /** `migrate-start-postcopy` was asked for; looked at after each pass, which it also cuts short. */
   readonly isPostcopyWanted: () => boolean;
-  readonly onPass: (pass: number) => void;
+  /** A dirty sync has been made. */
+  readonly onPass: () => void;
+}
+
+/** Begins to note writes: from here on every page that exists is dirty until it is sent. */
+export async function track(context: SourceContext, options: PrecopyOptions): Promise<void> {
+  const { dirtyPages } = await context.threads.sender.call('track', undefined);
+  context.statistics.synced(dirtyPages);
+  context.signal.throwIfAborted();
+  options.onPass();
 }
 
 /**
@@ -20,18 +29,16 @@ export async function precopy(
   options: PrecopyOptions,
 ): Promise<Switchover> {
   const { threads, link, statistics, signal } = context;
-  const first = await threads.sender.call('track', undefined);
-  statistics.synced(first.dirtyPages, first.dirtyPages);
-  options.onPass(1);
   for (let pass = 1; ; pass++) {
     signal.throwIfAborted();
     if (options.isPostcopyWanted()) return 'postcopy';
     const sent = await link.transfer({ rate: 'precopy', pass });
     statistics.transferred(sent);
     if (sent.stopped) continue; // for postcopy, or an abort: see above
-    const { dirtyPages, dirtiedPages } = await threads.sender.call('sync', undefined);
-    statistics.synced(dirtyPages, dirtiedPages);
-    options.onPass(pass + 1);
+    const { dirtiedPages } = await threads.sender.call('sync', undefined);
+    statistics.synced(dirtiedPages);
+    signal.throwIfAborted();
+    options.onPass();
     if (statistics.remainingBytes() <= switchoverBytes(context)) return 'precopy';
   }
 }

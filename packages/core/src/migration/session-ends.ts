@@ -1,4 +1,6 @@
 import { sharedCapabilities } from '../capabilities.ts';
+import { MigrationError } from '../errors.ts';
+import type { Guest } from '../guest.ts';
 import { withLimit } from './limit.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 import type { SourceLink } from './source-link.ts';
@@ -11,6 +13,22 @@ export async function agree(context: SourceContext, uuid: string | undefined): P
   const page = guest.ram[0]?.pageBytes ?? 0;
   await link.send({ t: 'start', page, blocks, caps, uuid: uuid ?? null });
   await link.inbox.expect('started', handshake(context));
+}
+
+/**
+ * The guest goes on at the source, if it was stopped there.
+ *
+ * @returns the reason for it, and that the guest does not go on, if it does not.
+ */
+export async function resumeHere(guest: Guest, stopped: boolean, reason: Error): Promise<Error> {
+  try {
+    if (stopped) await guest.resume();
+    return reason;
+  } catch (cause) {
+    const why = (cause as Error).message;
+    const message = `${reason.message}; the guest cannot go on here: ${why}`;
+    return new MigrationError('ERR_PEER_LOST', message, { cause });
+  }
 }
 
 /** The last words of a migration that is given up before the order to run; then the link is closed. */

@@ -56,7 +56,8 @@ export class SourceStatistics {
     this.#setupMillis = performance.now() - this.#startedMillis;
   }
 
-  synced(_dirtyPages: number, dirtiedPages: number): void {
+  /** @param dirtiedPages written since the sync before. */
+  synced(dirtiedPages: number): void {
     const now = performance.now();
     const seconds = (now - this.#syncedMillis) / 1000;
     if (seconds > 0) this.#dirtyRate = Math.round(dirtiedPages / seconds);

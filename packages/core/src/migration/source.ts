@@ -7,7 +7,7 @@ import type { Parameters } from '../parameters.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
 import { withLimit } from './limit.ts';
-import { precopy, type Switchover } from './precopy.ts';
+import { precopy, type Switchover, track } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
   dialMain,
@@ -16,7 +16,7 @@ import {
   resumeLink,
   type SourceSession,
 } from './recovery.ts';
-import { agree, sayGoodbye } from './session-ends.ts';
+import { agree, resumeHere, sayGoodbye } from './session-ends.ts';
 import { handshake, type SourceContext, type SourceOptions } from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceLink } from './source-link.ts';
@@ -183,12 +183,11 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   async #untilLoaded(address: Address): Promise<Switchover> {
     await this.#open(address);
+    const options = { isPostcopyWanted: () => this.#postcopyWanted, onPass: this.#tellPass };
+    await track(this.#context(), options);
     this.#statistics.setUp();
     this.#status.move('setup', 'active');
-    const how = await precopy(this.#context(), {
-      isPostcopyWanted: () => this.#postcopyWanted,
-      onPass: this.#tellPass,
-    });
+    const how = await precopy(this.#context(), options);
     // All that can be done while the guest runs is done before it stops.
     if (how === 'postcopy') await openUrgent(this.#context(), address, this.#session);
     this.#stoppedHere = this.#guest.running;
@@ -272,8 +271,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   /** The guest is ours, as it was; the destination is told, if it still listens. */
   async #giveBack(reason: Error): Promise<void> {
-    const error = this.#link?.lost ?? reason;
-    if (this.#stoppedHere) await this.#guest.resume();
+    const error = await resumeHere(this.#guest, this.#stoppedHere, this.#link?.lost ?? reason);
     if (this.#link !== undefined) await sayGoodbye(this.#link, error, CANCEL_GRACE_MILLIS);
     await this.#threads.sender.call('untrack', undefined);
     if (this.#status.is('cancelling')) return this.#status.move('cancelling', 'cancelled');

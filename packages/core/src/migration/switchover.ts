@@ -14,8 +14,8 @@ export async function prepareSwitchover(
   onPass: () => void,
 ): Promise<void> {
   const { guest, threads, link, statistics } = context;
-  const { dirtyPages, dirtiedPages } = await threads.sender.call('sync', undefined);
-  statistics.synced(dirtyPages, dirtiedPages);
+  const { dirtiedPages } = await threads.sender.call('sync', undefined);
+  statistics.synced(dirtiedPages);
   onPass();
   if (how === 'precopy') {
     statistics.transferred(await link.transfer({ rate: 'unlimited' }));
