@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { ExecuteOptions, JsonObject } from '@godwit/qmp';
 import { type Address, parseAddress } from '@godwit/transport';
@@ -14,6 +15,8 @@ import { Relay } from './relay.ts';
 const STEP_LIMIT_MILLIS = 10_000;
 /** For moving memory, from one point to the next. */
 const TRANSFER_LIMIT_MILLIS = 120_000;
+/** How long the link stays cut, for people to see it. */
+const CUT_MILLIS = 300;
 
 export interface Stage {
   readonly options: DemoOptions;
@@ -140,7 +143,7 @@ async function enterPostcopy(stage: Stage): Promise<number> {
   return ram()?.remaining ?? 0;
 }
 
-/** Cuts the wire when so little remains, and waits until both sides have noticed. */
+/** Cuts the wire when so little remains, and waits until both sides have noticed, and people too. */
 async function cutLink(stage: Stage, relay: Relay, remainingBytes: number): Promise<void> {
   const { monitor } = stage;
   await monitor.until({
@@ -156,6 +159,7 @@ async function cutLink(stage: Stage, relay: Relay, remainingBytes: number): Prom
     limitMillis: STEP_LIMIT_MILLIS,
     holds: () => bothIn(monitor, 'postcopy-paused'),
   });
+  await sleep(CUT_MILLIS, undefined, { signal: stage.signal });
 }
 
 /** @returns the time from the resume command to postcopy-active on both sides. */
