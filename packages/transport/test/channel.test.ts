@@ -1,0 +1,31 @@
+import { pendingBytes, socketPair } from '@godwit/posix';
+import { expect, test } from 'vitest';
+import { Channel } from '../src/channel.ts';
+import { channelSource } from '../src/channel-io.ts';
+import { buffer, owned } from './resources.ts';
+
+test('a channel that is shut down ends at both sides and keeps its descriptor', () => {
+  const [near, far] = socketPair();
+  const memory = buffer(8);
+  using channel = new Channel(near, 'main', 0);
+  channel.shutdown();
+  channel.shutdown();
+  expect(channelSource(owned(far))(memory.address, 8)).toBe(0);
+  expect(channelSource(near)(memory.address, 8)).toBe(0);
+});
+
+test('a channel that is closed gives its descriptor back once and never touches it again', () => {
+  const [near, far] = socketPair();
+  const memory = buffer(8);
+  const channel = new Channel(near, 'urgent', 3);
+  channel.close();
+  expect(channelSource(owned(far))(memory.address, 8)).toBe(0);
+  expect(() => pendingBytes(near)).toThrow(expect.objectContaining({ code: 'EBADF' }));
+
+  const [next, peer] = socketPair().map(owned) as [number, number]; // near's number is free
+  expect([next, peer]).toContain(near);
+  channel.close();
+  channel.shutdown();
+  channel[Symbol.dispose]();
+  expect([pendingBytes(next), pendingBytes(peer)]).toEqual([0, 0]);
+});
