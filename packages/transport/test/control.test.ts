@@ -226,3 +226,11 @@ test('arbitrary bytes are refused as a protocol error, or are a message', () => 
     { numRuns: 5000 },
   );
 });
+
+test('a reason longer than the other side takes is cut, not refused', () => {
+  const frame = encodeControl({ t: 'failed', why: 'x'.repeat(10_000) });
+  expect(decodeControl(frame.subarray(FRAME_HEADER_BYTES))).toEqual({
+    t: 'failed',
+    why: 'x'.repeat(4096),
+  });
+});

@@ -101,9 +101,10 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   resumed: {},
 };
 
-/** A whole CONTROL frame, header included. */
+/** A whole CONTROL frame, header included; a reason too long for the other side is cut. */
 export function encodeControl(message: ControlMessage): Uint8Array {
-  const body = encode(message);
+  const isLong = 'why' in message && message.why.length > TEXT_MAX;
+  const body = encode(isLong ? { ...message, why: message.why.slice(0, TEXT_MAX) } : message);
   return frameAround(FrameType.CONTROL, body);
 }
 
