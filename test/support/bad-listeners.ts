@@ -61,7 +61,8 @@ export async function strangerListener(
     socket.on('data', (chunk: Buffer) => {
       const before = received;
       received += chunk.byteLength;
-      if (before < HELLO_BYTES && received >= HELLO_BYTES) socket.write(answerBytes(randomBytes(32)));
+      const isHelloHere = before < HELLO_BYTES && received >= HELLO_BYTES;
+      if (isHelloHere) socket.write(answerBytes(randomBytes(32)));
     });
   });
 }

@@ -1,5 +1,5 @@
 import type { Role } from '@godwit/transport';
-import { type Direction, type FrameName, type SeenFrame } from './wire-reader.ts';
+import type { Direction, FrameName, SeenFrame } from './wire-reader.ts';
 
 /** Which message is meant: all that is given must hold. */
 export interface FrameMatcher {

@@ -78,7 +78,7 @@ export abstract class LinkRules implements Traffic {
     const cutter = { options, trigger, done: new Deferred<SeenFrame>() };
     this.#cutters.add(cutter);
     const what = `the cut ${options.at} ${describeMatcher(options)}`;
-    return await within(cutter.done.promise, what, undefined, () => this.#passed());
+    return await within(cutter.done.promise, what, undefined, () => this.describe());
   }
 
   /** @returns when it was cut. */
@@ -86,7 +86,7 @@ export abstract class LinkRules implements Traffic {
     const cutter = { options, bytesLeft: new Map<Lane, number>(), done: new Deferred<void>() };
     this.#byteCutters.add(cutter);
     const what = `the cut after ${options.bytes} bytes ${options.direction}`;
-    await within(cutter.done.promise, what, undefined, () => this.#passed());
+    await within(cutter.done.promise, what, undefined, () => this.describe());
   }
 
   /** Cuts that were asked for and have not come about will not. */
@@ -102,7 +102,7 @@ export abstract class LinkRules implements Traffic {
     this.#holders.add(holder);
     const what = `${describeMatcher(matcher)}, to be held,`;
     return {
-      reached: within(holder.reached.promise, what, undefined, () => this.#passed()),
+      reached: within(holder.reached.promise, what, undefined, () => this.describe()),
       release: () => this.#release(holder),
     };
   }
@@ -189,7 +189,8 @@ export abstract class LinkRules implements Traffic {
     holder.opened.resolve();
   }
 
-  #passed(): string {
+  /** What passed last, for a failure. */
+  describe(): string {
     const last = this.frames.entries.slice(-40);
     const names = last.map(({ connection, direction, name }) => {
       return `${connection.role ?? '?'}${connection.epoch ?? ''} ${direction} ${name}`;

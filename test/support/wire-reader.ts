@@ -57,7 +57,7 @@ export class WireReader {
   readonly #direction: Direction;
   /** What has come of a message whose name is not known yet. */
   #pending: Buffer = Buffer.alloc(0);
-  #opening: FrameName[];
+  readonly #opening: FrameName[];
   #current: SeenFrame | undefined;
   #bodyBytesLeft = 0;
 

@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { expectOwner, withPair } from '../support/pair.ts';
+import { endless, fast } from '../support/parameters.ts';
+
+const modes = ['precopy', 'postcopy'] as const;
+
+describe.each(modes)('after %s', (mode) => {
+  const postcopy = mode === 'postcopy';
+
+  test('both sides hold no more threads, descriptors and mappings than before', async () => {
+    await withPair({ workload: 'random', postcopy, parameters: fast }, async (pair) => {
+      const { source, destination } = pair;
+      const before = [await source.resources(), await destination.resources()] as const;
+      await (postcopy ? pair.migrateByPostcopy() : pair.migrate());
+      await pair.waitForBoth('completed');
+      await source.returnsTo(before[0]);
+      await destination.returnsTo(before[1]);
+      await expectOwner(pair, destination);
+    });
+  });
+});
+
+test('five cancelled migrations leave no more behind than one', async () => {
+  const parameters = endless;
+  await withPair({ workload: 'random', parameters }, async (pair) => {
+    const { source } = pair;
+    let before = await source.resources();
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      if (attempt > 0) await pair.startDestination(`destination${attempt}`);
+      await pair.migrate();
+      await source.waitForPass(2);
+      await source.execute('migrate_cancel');
+      await source.waitForStatus('cancelled');
+      await pair.expectFailed(pair.destination);
+      if (attempt === 0) before = await source.resources();
+    }
+    await source.returnsTo(before);
+    expect(source.statuses.filter((status) => status === 'cancelled')).toHaveLength(5);
+    await expectOwner(pair, source);
+  });
+});

@@ -1,0 +1,11 @@
+/** As fast as it goes, and QEMU's downtime limit: one or two passes are enough. */
+export const fast = { 'max-bandwidth': 0 };
+
+/**
+ * Precopy does not end by itself: nothing may be left to send, and the guest writes faster than this,
+ * also where the machine is busy: a pass over 32 MiB takes long enough for it to find the time.
+ */
+export const endless = { 'max-bandwidth': 250_000_000, 'downtime-limit': 0 };
+
+/** Ends an endless precopy with its next pass. */
+export const converging = { 'max-bandwidth': 0, 'downtime-limit': 10_000 };
