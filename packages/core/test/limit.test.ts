@@ -53,7 +53,6 @@ test('what fails after the wait was given up is no unhandled rejection', async (
   expect(cancelled).toEqual([]);
 });
 
-// Known, and not solved: it would end the process. `fails` goes when it is.
 test('what fails after its wait did not even begin is no unhandled rejection', async () => {
   const unhandled = await unhandledAfter(async (promise) => {
     const signal = AbortSignal.abort(new Error('cancelled'));

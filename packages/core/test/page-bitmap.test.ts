@@ -178,6 +178,22 @@ test('adding all of another bitmap tells how many pages were new', () => {
   );
 });
 
+test('a bitmap that becomes the complement of another has every other page, and none past the end', () => {
+  fc.assert(
+    fc.property(sizes, someSteps, someSteps, (pages, steps, otherSteps) => {
+      const bitmap = new PageBitmap(pages);
+      const other = new PageBitmap(pages);
+      const model = new Model(pages);
+      for (const it of steps) step(bitmap, new Model(pages), it);
+      for (const it of otherSteps) step(other, model, it);
+      bitmap.assignComplement(other);
+      expect(bitmap.count()).toBe(pages - model.set.size);
+      expect(pagesIn(bitmap).filter((page) => model.set.has(page))).toEqual([]);
+      expect(pagesIn(other)).toEqual([...model.set].toSorted((a, b) => a - b));
+    }),
+  );
+});
+
 test('two bitmaps over one buffer are the same bitmap', () => {
   const bitmap = new PageBitmap(50);
   const shared = new PageBitmap(50, bitmap.buffer);

@@ -37,6 +37,7 @@ export function describeErrno(errno: number): [code: string, text: string] {
 /** The error numbers this package decides on; the same on every Linux architecture. */
 export const EPERM = 1;
 export const EINTR = 4;
+export const ENXIO = 6;
 export const EAGAIN = 11;
 export const EINVAL = 22;
 export const ENOTTY = 25;

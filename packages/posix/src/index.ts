@@ -18,15 +18,17 @@ export {
   writeFully,
   writev,
 } from './io.ts';
-export { createMemfd, setFileBytes } from './memory-files.ts';
+export { createMemfd, dataRanges, setFileBytes } from './memory-files.ts';
 export {
   Advice,
   NativeBuffer,
   advise,
+  lockPages,
   mapAnonymous,
   mapShared,
   nameMapping,
   pageBytes,
+  unlockPages,
   unmap,
   viewMemory,
 } from './mmap.ts';

@@ -10,9 +10,12 @@ const libcMmap = declare('mmap', 'intptr_t', [
 ]);
 const libcMunmap = declare('munmap', 'int', ['uintptr_t', 'size_t']);
 const libcMadvise = declare('madvise', 'int', ['uintptr_t', 'size_t', 'int']);
+const libcMlock2 = declare('mlock2', 'int', ['uintptr_t', 'size_t', 'uint32_t']);
+const libcMunlock = declare('munlock', 'int', ['uintptr_t', 'size_t']);
 const libcPrctl = declare('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'str']);
 const libcGetpagesize = declare('getpagesize', 'int', []);
 
+const MLOCK_ONFAULT = 1;
 const PROT_READ_WRITE = 1 | 2;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
@@ -142,3 +145,17 @@ export class NativeBuffer implements Disposable {
 const abandoned = new FinalizationRegistry<[address: number, byteLength: number]>((range) => {
   unmap(...range);
 });
+
+/**
+ * Keeps pages in memory from the moment they are touched; those never touched still take no room.
+ *
+ * @throws {SystemError} `ENOMEM`, `EPERM`: more than RLIMIT_MEMLOCK allows.
+ */
+export function lockPages(address: number, byteLength: number): void {
+  check(libcMlock2(address, byteLength, MLOCK_ONFAULT), 'mlock2');
+}
+
+/** Lets the kernel take pages out of memory again. */
+export function unlockPages(address: number, byteLength: number): void {
+  check(libcMunlock(address, byteLength), 'munlock');
+}

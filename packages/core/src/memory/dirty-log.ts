@@ -1,14 +1,18 @@
 import {
   closeDescriptor,
+  dataRanges,
   Features,
+  lockPages,
   openPagemap,
   openUserfaultfd,
   PageCategory,
   PagemapScanner,
   RegisterMode,
   registerRange,
+  unlockPages,
   unregisterRange,
 } from '@godwit/posix';
+import { MigrationError } from '../errors.ts';
 import type { PageBitmap } from './page-bitmap.ts';
 import type { RamBlock } from './ram-block.ts';
 
@@ -36,6 +40,7 @@ export class PagemapDirtyLog implements DirtyLog {
   readonly #blocks: readonly RamBlock[];
   readonly #userfaultfd: number;
   readonly #pagemap: number;
+  #synced = false;
   readonly #scanner = new PagemapScanner(REGIONS_PER_SCAN);
 
   /** @throws {SystemError} where the kernel lacks WP_ASYNC or refuses userfaultfd. */
@@ -43,15 +48,18 @@ export class PagemapDirtyLog implements DirtyLog {
     this.#blocks = blocks;
     this.#pagemap = openPagemap();
     try {
+      lockFiles(blocks);
       this.#userfaultfd = openProtecting(blocks);
     } catch (error) {
+      unlockFiles(blocks);
       closeDescriptor(this.#pagemap);
       throw error;
     }
   }
 
   sync(dirty: readonly PageBitmap[], present: readonly PageBitmap[]): number {
-    let added = 0;
+    let added = this.#synced ? 0 : this.#addFilePages(dirty, present);
+    this.#synced = true;
     for (const [index, block] of this.#blocks.entries()) {
       added += this.#syncBlock(block, dirty[index] as PageBitmap, present[index] as PageBitmap);
     }
@@ -65,6 +73,22 @@ export class PagemapDirtyLog implements DirtyLog {
     }
     closeDescriptor(this.#userfaultfd);
     closeDescriptor(this.#pagemap);
+    unlockFiles(this.#blocks);
+  }
+
+  /** Pages that left memory before we watched exist all the same: the file knows them. */
+  #addFilePages(dirty: readonly PageBitmap[], present: readonly PageBitmap[]): number {
+    let added = 0;
+    for (const [index, block] of this.#blocks.entries()) {
+      if (block.descriptor === undefined) continue;
+      for (const [start, end] of dataRanges(block.descriptor, block.byteLength)) {
+        const first = Math.floor(start / block.pageBytes);
+        const count = Math.ceil(end / block.pageBytes) - first;
+        added += (dirty[index] as PageBitmap).addRun(first, count);
+        (present[index] as PageBitmap).addRun(first, count);
+      }
+    }
+    return added;
   }
 
   #syncBlock(block: RamBlock, dirty: PageBitmap, present: PageBitmap): number {
@@ -102,5 +126,30 @@ function openProtecting(blocks: readonly RamBlock[]): number {
   } catch (error) {
     closeDescriptor(userfaultfd); // lifts what was protected before
     throw error;
+  }
+}
+
+/**
+ * The kernel forgets what it knew of a page of a file when it takes the page out of memory, that it
+ * was written included: so none may leave while we ask.
+ *
+ * @throws {MigrationError} `ERR_SETUP`: the host does not let us.
+ */
+function lockFiles(blocks: readonly RamBlock[]): void {
+  for (const { id, address, byteLength, descriptor } of blocks) {
+    if (descriptor === undefined) continue;
+    try {
+      lockPages(address, byteLength);
+    } catch (cause) {
+      const why = `${(cause as Error).message}; raise RLIMIT_MEMLOCK (ulimit -l)`;
+      const message = `RAM block '${id}' cannot be kept in memory while it is migrated: ${why}`;
+      throw new MigrationError('ERR_SETUP', message, { cause });
+    }
+  }
+}
+
+function unlockFiles(blocks: readonly RamBlock[]): void {
+  for (const { address, byteLength, descriptor } of blocks) {
+    if (descriptor !== undefined) unlockPages(address, byteLength);
   }
 }

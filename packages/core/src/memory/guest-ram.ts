@@ -1,4 +1,4 @@
-import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { openSync, unlinkSync } from 'node:fs';
 import {
   Advice,
   advise,
@@ -40,7 +40,10 @@ export function allocateRam(
   for (const spec of specs) checkSpec(spec, specs);
   const blocks: RamBlock[] = [];
   const release = (): void => {
-    for (const block of blocks.splice(0)) unmap(block.address, block.byteLength);
+    for (const block of blocks.splice(0)) {
+      unmap(block.address, block.byteLength);
+      if (block.descriptor !== undefined) closeDescriptor(block.descriptor);
+    }
   };
   try {
     for (const [index, spec] of specs.entries()) blocks.push(mapBlock(spec, backing, index));
@@ -88,56 +91,43 @@ function checkSpec(spec: RamBlockSpec, specs: readonly RamBlockSpec[]): void {
 }
 
 function mapBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBlock {
-  const address = mapBacking(spec, backing, index);
-  return { ...spec, pageBytes, address, backing };
-}
-
-function mapBacking(spec: RamBlockSpec, backing: RamBacking, index: number): number {
-  const { id, byteLength } = spec;
   if (backing === 'anon') {
-    const address = mapAnonymous(byteLength);
-    nameMapping(address, byteLength, `godwit ${id}`);
-    return address;
+    const address = mapAnonymous(spec.byteLength);
+    nameMapping(address, spec.byteLength, `godwit ${spec.id}`);
+    return { ...spec, pageBytes, address, backing };
   }
-  // The mapping holds the file: the descriptor is not needed any more.
-  if (backing === 'memfd') {
-    const descriptor = createMemfd(`godwit ${id}`);
-    try {
-      setFileBytes(descriptor, byteLength);
-      return mapShared(descriptor, byteLength);
-    } finally {
-      closeDescriptor(descriptor);
-    }
+  const descriptor =
+    backing === 'memfd'
+      ? createMemfd(`godwit ${spec.id}`)
+      : createFile(filePath(spec, backing, index));
+  try {
+    setFileBytes(descriptor, spec.byteLength);
+    const address = mapShared(descriptor, spec.byteLength);
+    return { ...spec, pageBytes, address, backing, descriptor };
+  } catch (error) {
+    closeDescriptor(descriptor);
+    removeFile(spec, backing, index);
+    throw error;
   }
-  return mapFile(filePath(spec, backing, index), byteLength);
 }
 
 function filePath(spec: RamBlockSpec, backing: `file:${string}`, index: number): string {
   return backing.slice('file:'.length) + (index === 0 ? '' : `.${spec.id}`);
 }
 
-/** Takes back a file that `mapFile` has made, so that the next attempt finds none. */
+/** Takes back a file that `createFile` has made, so that the next attempt finds none. */
 function removeFile(spec: RamBlockSpec, backing: RamBacking, index: number): void {
   if (backing === 'anon' || backing === 'memfd') return;
   unlinkSync(filePath(spec, backing, index));
 }
 
-function mapFile(path: string, byteLength: number): number {
-  let descriptor: number;
+function createFile(path: string): number {
   try {
     // "x": what is there already may be somebody's data, and would not be this guest's.
-    descriptor = openSync(path, 'wx+', 0o600);
+    return openSync(path, 'wx+', 0o600);
   } catch (cause) {
-    const message = `cannot create '${path}' for guest RAM (it must not exist yet): ${(cause as Error).message}`;
+    const why = (cause as Error).message;
+    const message = `cannot create '${path}' for guest RAM (it must not exist yet): ${why}`;
     throw new MigrationError('ERR_ARGUMENT', message, { cause });
-  }
-  try {
-    setFileBytes(descriptor, byteLength);
-    return mapShared(descriptor, byteLength);
-  } catch (error) {
-    unlinkSync(path);
-    throw error;
-  } finally {
-    closeSync(descriptor);
   }
 }

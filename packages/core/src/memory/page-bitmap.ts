@@ -101,6 +101,13 @@ export class PageBitmap {
     this.#words.fill(0);
   }
 
+  /** Becomes what `other` (same size) is not; only while no other thread changes either. */
+  assignComplement(other: PageBitmap): void {
+    for (let i = 0; i < this.#words.length; i++) this.#words[i] = ~(other.#words[i] as number);
+    const pad = this.pages & 31;
+    if (pad !== 0) this.#words[this.#words.length - 1]! &= maskOf(0, pad);
+  }
+
   /** Adds every page of `other` (same size). @returns how many were new. */
   addAll(other: PageBitmap): number {
     let added = 0;

@@ -14,4 +14,6 @@ export interface RamBlock {
   /** Page-aligned, valid in this process only. */
   readonly address: number;
   readonly backing: RamBacking;
+  /** Of the memfd or file behind it; closed with the RAM. Anonymous memory has none. */
+  readonly descriptor?: number;
 }

@@ -74,8 +74,7 @@ export function isSameReceived(a: ReceivedProof, b: ReceivedProof): boolean {
 export function complementOf(missing: readonly PageBitmap[]): PageBitmap[] {
   return missing.map((bitmap) => {
     const others = new PageBitmap(bitmap.pages);
-    others.fill();
-    bitmap.forEachRun((first, count) => others.takeRun(first, count));
+    others.assignComplement(bitmap);
     return others;
   });
 }

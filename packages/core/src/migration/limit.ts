@@ -15,8 +15,8 @@ export interface LimitOptions {
  */
 export async function withLimit<T>(promise: Promise<T>, options: LimitOptions): Promise<T> {
   const { timeoutMillis, signal, what } = options;
-  signal?.throwIfAborted();
   promise.catch(() => undefined); // it may fail after we have stopped waiting
+  signal?.throwIfAborted();
   let stop = (): void => undefined;
   const limit = new Promise<never>((_resolve, reject) => {
     const timer = setTimeout(() => {

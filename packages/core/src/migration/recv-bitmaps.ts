@@ -51,9 +51,7 @@ export class RecvBitmaps {
       );
     }
     for (const [block, received] of this.#bitmaps.entries()) {
-      const missing = dirty[block] as PageBitmap;
-      missing.fill();
-      received.forEachRun((first, count) => missing.takeRun(first, count));
+      (dirty[block] as PageBitmap).assignComplement(received);
     }
   }
 }
