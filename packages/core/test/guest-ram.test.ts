@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   closeDescriptor,
@@ -63,6 +63,15 @@ for (const [kind, newBacking] of Object.entries(backings)) {
     expect(pagesPresent(block)).toBe(0);
     pageOf(block, 9)[5] = 1;
     expect(pagesPresent(block)).toBe(1);
+  });
+
+  test(`when RAM of ${kind} is gone, or could not be had, no descriptor is left`, () => {
+    const before = readdirSync('/proc/self/fd').length;
+    const good = { id: 'a', byteLength: pageBytes };
+    allocateRam([good, { ...good, id: 'b' }], newBacking())[Symbol.dispose]();
+    const tooLarge = { id: 'b', byteLength: 2 ** 52 };
+    expect(() => allocateRam([good, tooLarge], newBacking())).toThrow(/EFBIG|ENOMEM/);
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
   });
 
   test(`discarded pages of ${kind} read as zero, and their neighbours stay`, () => {
