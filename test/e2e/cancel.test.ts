@@ -9,7 +9,7 @@ import { precopyOfSource } from '../support/sequences.ts';
 async function expectToLeaveForAnother(pair: Pair): Promise<void> {
   await expectRunning(pair, pair.source);
   const told = pair.source.statuses.length;
-  const { guest } = await pair.startDestination('another');
+  const guest = await pair.startDestination('another');
   await pair.source.setParameters(converging);
   await pair.migrate();
   await pair.source.waitForStatus('completed');

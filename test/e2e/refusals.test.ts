@@ -1,17 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { refusedAddress, transports } from '../support/addresses.ts';
 import { silentListener, strangerListener } from '../support/bad-listeners.ts';
-import type { GuestProcess } from '../support/guest-process.ts';
 import { expectOwner, expectRunning, withPair } from '../support/pair.ts';
 import { converging, endless, fast } from '../support/parameters.ts';
 
 const UUID_A = '11111111-2222-4333-8444-555555555555';
 const UUID_B = '99999999-2222-4333-8444-555555555555';
-
-async function errorOf(guest: GuestProcess): Promise<string | undefined> {
-  const info = await guest.execute<{ 'error-desc'?: string }>('query-migrate');
-  return info['error-desc'];
-}
 
 function uuid(value: string): { extraArgs: readonly string[] } {
   return { extraArgs: ['--uuid', value] };
@@ -23,7 +17,7 @@ describe.each(transports)('over %s', (transport) => {
       await pair.migrate(await refusedAddress(transport, pair.directory.path));
       await pair.source.waitForStatus('failed');
       expect(pair.source.statuses).toEqual(['setup', 'failed']);
-      expect(await errorOf(pair.source)).toMatch(/cannot connect/);
+      expect(await pair.source.errorDescription()).toMatch(/cannot connect/);
       await expectRunning(pair, pair.source);
       await pair.migrate();
       await pair.waitForBoth('completed');
@@ -36,7 +30,7 @@ describe.each(transports)('over %s', (transport) => {
       await using silent = await silentListener(transport, pair.directory.path);
       await pair.migrate(silent.uri);
       await pair.source.waitForStatus('failed', 5000);
-      expect(await errorOf(pair.source)).toMatch(/300 ms/);
+      expect(await pair.source.errorDescription()).toMatch(/300 ms/);
       await expectOwner(pair, pair.source);
     });
   });
@@ -46,7 +40,7 @@ describe.each(transports)('over %s', (transport) => {
       await using stranger = await strangerListener(transport, pair.directory.path);
       await pair.migrate(stranger.uri);
       await pair.source.waitForStatus('failed', 5000);
-      expect(await errorOf(pair.source)).toMatch(/cannot prove/);
+      expect(await pair.source.errorDescription()).toMatch(/cannot prove/);
       await expectOwner(pair, pair.source);
     });
   });
@@ -69,7 +63,7 @@ test('validate-uuid keeps a guest from another UUID, and says both', async () =>
     await pair.migrate();
     await pair.source.waitForStatus('failed');
     expect(pair.source.statuses).toEqual(['setup', 'failed']);
-    const why = await errorOf(pair.source);
+    const why = await pair.source.errorDescription();
     expect(why).toContain(UUID_A);
     expect(why).toContain(UUID_B);
     await expectRunning(pair, pair.source);
@@ -97,7 +91,7 @@ test('memory of another size is refused by name', async () => {
   await withPair({ destination: { memory: '48M' } }, async (pair) => {
     await pair.migrate();
     await pair.source.waitForStatus('failed');
-    expect(await errorOf(pair.source)).toMatch(/RAM differs/);
+    expect(await pair.source.errorDescription()).toMatch(/RAM differs/);
     await expectOwner(pair, pair.source);
   });
 });
@@ -122,7 +116,7 @@ test('a second source finds the destination busy and keeps its guest', async () 
     const intruder = await pair.startBystander('intruder');
     await intruder.execute('migrate', { uri: pair.uri });
     await intruder.waitForStatus('failed');
-    expect(await errorOf(intruder)).toMatch(/busy/);
+    expect(await intruder.errorDescription()).toMatch(/busy/);
     expect((await intruder.runStatus()).running).toBe(true);
     await pair.source.setParameters(converging);
     await pair.waitForBoth('completed');

@@ -206,10 +206,12 @@ describe.each(transports)('the link proxy on %s', (transport) => {
     link.destination.socket.write(RUNNING);
     await link.proxy.seen({ frame: 'run' });
     await link.proxy.seen({ frame: 'running' });
+    link.source.socket.end();
     expect([link.source.received.byteLength, link.destination.received.byteLength]).toEqual([0, 0]);
     link.proxy.releaseAll();
     await link.destination.has(RUN.byteLength);
     await link.source.has(RUNNING.byteLength);
+    expect(await link.destination.hasEnded()).toBe('end');
   });
 
   test('the end of one side reaches the other, and the other may still answer', async () => {

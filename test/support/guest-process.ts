@@ -168,6 +168,22 @@ export class GuestProcess implements AsyncDisposable {
     await this.#waitFor('MIGRATION', (event) => event.status === status, status, limitMillis);
   }
 
+  /** The next MIGRATION event with one of these, after the last one that was waited for. */
+  async waitForOneOf(statuses: readonly string[], limitMillis?: number): Promise<string> {
+    const isMeant = ({ status }: GuestEvent): boolean => statuses.includes(status ?? '');
+    await this.#waitFor('MIGRATION', isMeant, statuses.join(' or '), limitMillis);
+    const last = (this.#cursors.get('MIGRATION') ?? 0) - 1;
+    return this.events.entries[last]?.status ?? '';
+  }
+
+  /** The latest status that was told is this one, now or soon. */
+  async untilStatusIs(status: string, limitMillis?: number): Promise<void> {
+    const { entries } = this.events;
+    const last = entries.findLastIndex((event) => event.status !== undefined);
+    this.#cursors.set('MIGRATION', Math.max(last, 0));
+    await this.waitForStatus(status, limitMillis);
+  }
+
   /** The next such event, after the last one of its kind that was waited for. */
   async waitForEvent(name: string, limitMillis?: number): Promise<void> {
     await this.#waitFor(name, () => true, name, limitMillis);
@@ -176,6 +192,12 @@ export class GuestProcess implements AsyncDisposable {
   async waitForPass(pass: number, limitMillis?: number): Promise<void> {
     const isMeant = (event: GuestEvent): boolean => (event.pass ?? 0) >= pass;
     await this.#waitFor('MIGRATION_PASS', isMeant, `pass ${pass}`, limitMillis);
+  }
+
+  /** Why the migration stands where it stands. */
+  async errorDescription(): Promise<string | undefined> {
+    const info = await this.execute<{ 'error-desc'?: string }>('query-migrate');
+    return info['error-desc'];
   }
 
   async runStatus(): Promise<RunStatus> {

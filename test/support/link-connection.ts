@@ -22,6 +22,8 @@ export interface Traffic {
   onFrame(frame: SeenFrame, connection: LinkConnection): Promise<CutPoint | undefined>;
   /** Before any bytes. @returns the cut that falls on them or right after them, if one does. */
   onBytes(lane: Lane, byteLength: number): CutPoint | undefined;
+  /** Before the end of one half is passed on to the other. */
+  onEnd(): Promise<void>;
   /** Somebody did not speak the protocol. */
   onViolation(error: Error): void;
   readonly delayMillis: number;
@@ -68,10 +70,12 @@ export class Lane {
         for (const piece of this.#reader.push(chunk)) await this.#pass(piece);
       }
       await this.#forward(this.#reader.pending);
+      await this.#traffic.onEnd();
       if (this.#to.writable) this.#to.end();
     } catch (error) {
       // A half that breaks breaks the other one; what is no socket's failure is not the protocol.
       if (!isSocketError(error)) this.#traffic.onViolation(error as Error);
+      if (!this.#isCut) await this.#traffic.onEnd();
       this.connection.cut('rst');
     }
   }

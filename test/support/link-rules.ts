@@ -169,6 +169,10 @@ export abstract class LinkRules implements Traffic {
     return undefined;
   }
 
+  async onEnd(): Promise<void> {
+    await this.#silence?.promise;
+  }
+
   onViolation(error: Error): void {
     this.violations.push(error);
   }

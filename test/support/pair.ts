@@ -93,15 +93,17 @@ export class Pair implements AsyncDisposable {
     this.#hosts = [source, listening.guest];
   }
 
-  /** Another process that listens; with `becomeDestination` the one that is meant from now on. */
-  async startDestination(name: string, becomeDestination = true): Promise<Listening> {
-    const listening = await startDestination(name, this.directory, this.options);
-    this.#hosts.push(listening.guest);
-    if (becomeDestination) {
-      this.destination = listening.guest;
-      this.uri = listening.uri;
-    }
-    return listening;
+  /**
+   * Another process that listens; it is the one that is meant from now on.
+   *
+   * @param uri left out: an address of its own.
+   */
+  async startDestination(name: string, uri?: string): Promise<GuestProcess> {
+    const { guest, uri: bound } = await startDestination(name, this.directory, this.options, uri);
+    this.#hosts.push(guest);
+    this.destination = guest;
+    this.uri = bound;
+    return guest;
   }
 
   /** The next hop: the guest leaves from where it has arrived, for a process of this name. */
@@ -144,6 +146,12 @@ export class Pair implements AsyncDisposable {
   async untilPostcopyActive(uri: string = this.uri): Promise<void> {
     await this.migrateByPostcopy(uri);
     await this.waitForBoth('postcopy-active');
+  }
+
+  /** Lets postcopy end, whose bulk was made to crawl. */
+  async untilCompleted(): Promise<void> {
+    await this.source.setParameters({ 'max-postcopy-bandwidth': 0 });
+    await this.waitForBoth('completed');
   }
 
   async waitForBoth(status: string, limitMillis?: number): Promise<void> {
@@ -256,13 +264,13 @@ async function startDestination(
   name: string,
   directory: TestDirectory,
   options: PairOptions,
+  uri = anyAddress(options.transport ?? 'unix', directory.path),
 ): Promise<Listening> {
-  const { transport = 'unix', destination } = options;
+  const { destination } = options;
   const incoming = 'defer';
   const own = { ...options, ...destination, name, directory, incoming };
   const guest = await startGuest(own, options);
   try {
-    const uri = anyAddress(transport, directory.path);
     await guest.execute('migrate-incoming', { uri });
     return { guest, uri: await listeningAddress(guest) };
   } catch (error) {
