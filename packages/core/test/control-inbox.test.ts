@@ -109,3 +109,18 @@ test('a wait can be aborted', async () => {
   controller.abort(reason);
   await expect(wait).rejects.toBe(reason);
 });
+
+test('a message that comes after its wait has ended is for whoever asks next', async () => {
+  const inbox = new ControlInbox();
+  await expect(inbox.expect('started', { timeoutMillis: 1 })).rejects.toThrow(/did not come/);
+  inbox.push({ t: 'started' });
+  expect(await inbox.expect('started', { timeoutMillis: 1000 })).toEqual({ t: 'started' });
+});
+
+test('a peer that says more than anyone asks is refused', () => {
+  const inbox = new ControlInbox();
+  const flood = (): void => {
+    for (let i = 0; i < 100; i += 1) inbox.push({ t: 'running' });
+  };
+  expect(flood).toThrow(expect.objectContaining({ code: 'ERR_PROTOCOL' }));
+});

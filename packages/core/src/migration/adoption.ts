@@ -28,7 +28,12 @@ export function reasonToRefuse(start: Start, terms: AdoptionTerms): string | und
   }
   const ours = terms.blocks.map((block) => `${block.id} of ${block.byteLength} bytes`).join(', ');
   const theirs = start.blocks.map(([id, bytes]) => `${id} of ${bytes} bytes`).join(', ');
-  if (ours !== theirs) return `RAM differs: ${ours} here, ${theirs} at the source`;
+  const isSame =
+    start.blocks.length === terms.blocks.length &&
+    terms.blocks.every(({ id, byteLength }, i) => {
+      return start.blocks[i]?.[0] === id && start.blocks[i][1] === byteLength;
+    });
+  if (!isSame) return `RAM differs: ${ours} here, ${theirs} at the source`;
   return undefined;
 }
 

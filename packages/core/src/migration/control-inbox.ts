@@ -10,6 +10,9 @@ import { type LimitOptions, withLimit } from './limit.ts';
 
 type MessageOf<T extends ControlType> = Extract<ControlMessage, { readonly t: T }>;
 
+/** More than the longest exchange leaves unread. */
+const MESSAGES_MAX = 16;
+
 /**
  * What the other side said on one link, in order. `complete` is kept apart: it comes when the last
  * page is in, whatever else is being said.
@@ -32,12 +35,16 @@ export class ControlInbox {
     this.complete.catch(() => undefined); // told to whoever waits; nobody has to
   }
 
+  /** @throws {ChannelError} `ERR_PROTOCOL`: nobody asked for so much. */
   push(message: ControlMessage): void {
     if (message.t === 'complete') return this.#completeNow(message);
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting === undefined) this.#queue.push(message);
-    else waiting.resolve(message);
+    if (waiting !== undefined) return waiting.resolve(message);
+    this.#queue.push(message);
+    if (this.#queue.length > MESSAGES_MAX) {
+      throw new ChannelError('ERR_PROTOCOL', 'the other side says more than was asked');
+    }
   }
 
   /** The link has ended: whoever waits, now or later, is told why. */
@@ -56,12 +63,21 @@ export class ControlInbox {
     type: T,
     options: Omit<LimitOptions, 'what'>,
   ): Promise<MessageOf<T>> {
-    const message = await withLimit(this.#next(), { ...options, what: `'${type}'` });
+    const message = await this.#nextWithin({ ...options, what: `'${type}'` });
     if (message.t === type) return message as MessageOf<T>;
     if (message.t === 'failed' || message.t === 'refused') {
       throw new MigrationError('ERR_PEER_FAILED', `the destination: ${message.why}`);
     }
     throw new ChannelError('ERR_PROTOCOL', `'${message.t}' where '${type}' was expected`);
+  }
+
+  async #nextWithin(limit: LimitOptions): Promise<ControlMessage> {
+    try {
+      return await withLimit(this.#next(), limit);
+    } catch (error) {
+      this.#waiting = undefined; // what comes later is for whoever asks next
+      throw error;
+    }
   }
 
   async #next(): Promise<ControlMessage> {

@@ -37,7 +37,7 @@ export interface FaultInfo {
   readonly 'latency-p50-us': number;
   readonly 'latency-p90-us': number;
   readonly 'latency-p99-us': number;
-  /** [n]: up to 2^n microseconds. */
+  /** [n]: from 2^n to 2^(n+1) microseconds. */
   readonly 'latency-dist': readonly number[];
 }
 

@@ -24,7 +24,13 @@ export class SourceLink implements AsyncDisposable {
     this.#threads = threads;
     this.#main = main;
     this.recvBitmaps = new RecvBitmaps(threads.blockPages);
-    threads.returnPath.onEvent = (event) => this.#receive(event);
+    threads.returnPath.onEvent = (event) => {
+      try {
+        this.#receive(event);
+      } catch (error) {
+        this.drop(error as Error);
+      }
+    };
     this.#reading = threads.returnPath.call('run', main.descriptor).then(
       () => this.drop(new ChannelError('ERR_CLOSED', 'the destination closed the connection')),
       (error: unknown) => this.drop(error as Error),
@@ -107,12 +113,7 @@ export class SourceLink implements AsyncDisposable {
       case 'control':
         return this.inbox.push(event.message);
       case 'bitmap':
-        try {
-          this.recvBitmaps.add(event);
-        } catch (error) {
-          this.drop(error as Error);
-        }
-        return;
+        return this.recvBitmaps.add(event);
     }
   }
 }
