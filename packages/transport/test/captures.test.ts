@@ -67,6 +67,8 @@ const control: Readonly<Record<string, ControlMessage>> = {
   started: { t: 'started' },
   refused: { t: 'refused', why: 'no such block' },
   pass: { t: 'pass', n: 300 },
+  flush: { t: 'flush' },
+  flushed: { t: 'flushed' },
   listen: { t: 'listen' },
   loaded: { t: 'loaded', pages: 4096, digest },
   run: { t: 'run', paused: false },

@@ -46,6 +46,8 @@ const keys: Readonly<Record<ControlType, Readonly<Record<string, fc.Arbitrary<un
   loaded: proof,
   run: { paused: fc.boolean() },
   running: {},
+  flush: {},
+  flushed: {},
   end: {},
   complete: proof,
   finished: {},

@@ -69,6 +69,8 @@ export class Conversation {
         return await this.#adopt(message);
       case 'pass':
         return;
+      case 'flush':
+        return await this.#parts.link.send({ t: 'flushed' });
       case 'listen':
         return this.#listen();
       case 'run':

@@ -23,7 +23,7 @@ import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
 import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
-import { prepareSwitchover } from './switchover.ts';
+import { discardStale, prepareSwitchover } from './switchover.ts';
 
 interface SourceEvents {
   /** Every change of status, exactly once. */
@@ -149,8 +149,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** `migrate` with resume: tries one new link; the outcome is an event. */
   resume(address: Address): void {
     if (!this.#status.is('postcopy-paused') || this.#resume === undefined) {
-      const message = `Cannot resume if there is no paused migration (status ${this.status})`;
-      throw new MigrationError('ERR_STATE', message);
+      throw new MigrationError('ERR_STATE', `no migration is paused here (${this.status})`);
     }
     const resume = this.#resume;
     this.#resume = undefined;
@@ -189,7 +188,10 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#status.move('setup', 'active');
     const how = await precopy(this.#context(), options);
     // All that can be done while the guest runs is done before it stops.
-    if (how === 'postcopy') await openUrgent(this.#context(), address, this.#session);
+    if (how === 'postcopy') {
+      await openUrgent(this.#context(), address, this.#session);
+      await discardStale(this.#context());
+    }
     this.#stoppedHere = this.#guest.running;
     this.#statistics.guestStopped();
     await withLimit(this.#guest.pause(), {

@@ -5,6 +5,20 @@ import type { Switchover } from './precopy.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 
 /**
+ * While the guest still runs: what is stale at the destination so far is thrown away there, page by
+ * page, so that little is left to do when the guest stands still.
+ */
+export async function discardStale(context: SourceContext): Promise<void> {
+  const { threads, link, statistics, signal } = context;
+  const { dirtiedPages } = await threads.sender.call('sync', undefined);
+  statistics.synced(dirtiedPages);
+  signal.throwIfAborted();
+  await link.discard();
+  await link.send({ t: 'flush' });
+  await link.inbox.expect('flushed', handshake(context));
+}
+
+/**
  * The first half of the commit, with the guest stopped: the destination gets all that it needs to run
  * and proves that it could. Until here every failure leaves the guest with the source.
  */

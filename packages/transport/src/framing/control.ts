@@ -28,6 +28,8 @@ export type ControlMessage =
   | { readonly t: 'started' }
   | { readonly t: 'refused'; readonly why: string }
   | { readonly t: 'pass'; readonly n: number }
+  | { readonly t: 'flush' }
+  | { readonly t: 'flushed' }
   | { readonly t: 'listen' }
   | ({ readonly t: 'loaded' } & ReceivedProof)
   | { readonly t: 'run'; readonly paused: boolean }
@@ -83,6 +85,8 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   started: {},
   refused: { why: isText },
   pass: { n: isCount },
+  flush: {},
+  flushed: {},
   listen: {},
   loaded: proof,
   run: { paused: isBoolean },
