@@ -124,7 +124,10 @@ export class Conversation {
   async #runGuest(paused: boolean): Promise<void> {
     const { link, incoming, status } = this.#parts;
     clearTimeout(this.#deadline);
-    await incoming.run(paused, async () => await link.serveFaults());
+    await incoming.run(paused, () => {
+      // The order has been given: the guest runs, even if the link breaks now (which its reader tells).
+      link.serveFaults().catch(() => undefined);
+    });
     await this.completeIfDone();
     await link.send({ t: 'running' });
     if (incoming.phase === 'complete') await this.#tellComplete();

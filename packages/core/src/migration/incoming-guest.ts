@@ -61,6 +61,7 @@ export class IncomingGuest {
         return `capability 'postcopy-ram' cannot be had here (${message}): see godwit doctor`;
       }
     }
+    this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#phase = 'receiving';
     return undefined;
   }
@@ -96,12 +97,11 @@ export class IncomingGuest {
    * @param paused the guest stood still at the source and does so here.
    * @param beforeFirst called before the guest can touch anything.
    */
-  async run(paused: boolean, beforeFirst: () => Promise<void>): Promise<void> {
+  async run(paused: boolean, beforeFirst: () => void): Promise<void> {
     this.expect('run', 'loaded', 'running', 'complete');
     if (this.#phase !== 'loaded') return;
     this.#phase = 'running';
-    // The order has been given: a link that breaks now is noticed by its reader, and the guest runs.
-    if (this.#isPostcopy) await beforeFirst().catch(() => undefined);
+    if (this.#isPostcopy) beforeFirst();
     if (!paused) await this.#guest.resume();
   }
 

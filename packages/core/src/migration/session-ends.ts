@@ -2,6 +2,7 @@ import { sharedCapabilities } from '../capabilities.ts';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import { withLimit } from './limit.ts';
+import { expectedReceived } from './switchover.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 import type { SourceLink } from './source-link.ts';
 
@@ -13,6 +14,8 @@ export async function agree(context: SourceContext, uuid: string | undefined): P
   const page = guest.ram[0]?.pageBytes ?? 0;
   await link.send({ t: 'start', page, blocks, caps, uuid: uuid ?? null });
   await link.inbox.expect('started', handshake(context));
+  // The first digest of a process takes milliseconds: not while the guest stands still.
+  expectedReceived(context);
 }
 
 /**

@@ -42,9 +42,14 @@ export async function prepareSwitchover(
   checkReceived(loaded, context);
 }
 
+/** What the destination must have received by now. */
+export function expectedReceived(context: SourceContext): ReceivedProof {
+  return proofOf(complementOf(context.threads.dirty));
+}
+
 /** Both sides must mean the same pages when they say "the rest comes later". */
 export function checkReceived(proof: ReceivedProof, context: SourceContext): void {
-  if (isSameReceived(proof, proofOf(complementOf(context.threads.dirty)))) return;
+  if (isSameReceived(proof, expectedReceived(context))) return;
   const { pagesTotal } = context.statistics;
   const expected = pagesTotal - context.threads.dirtyPages();
   throw new MigrationError(
