@@ -72,21 +72,21 @@ export abstract class LinkRules implements Traffic {
   /** Ends all connections, or those of one role. */
   abstract cut(kind?: CutKind, which?: { readonly role?: Role }): void;
 
-  /** @returns when it was cut, the message at which. */
-  async cutWhen(options: CutOptions): Promise<SeenFrame> {
+  /** @returns when it was cut, the message at which; a test may stop waiting for it. */
+  cutWhen(options: CutOptions): Promise<SeenFrame> {
     const trigger = { matcher: options, matchesLeft: options.nth ?? 1 };
     const cutter = { options, trigger, done: new Deferred<SeenFrame>() };
     this.#cutters.add(cutter);
     const what = `the cut ${options.at} ${describeMatcher(options)}`;
-    return await within(cutter.done.promise, what, undefined, () => this.describe());
+    return this.#inTime(cutter.done, what);
   }
 
-  /** @returns when it was cut. */
-  async cutAfterBytes(options: CutAfterBytesOptions): Promise<void> {
+  /** @returns when it was cut; a test may stop waiting for it. */
+  cutAfterBytes(options: CutAfterBytesOptions): Promise<void> {
     const cutter = { options, bytesLeft: new Map<Lane, number>(), done: new Deferred<void>() };
     this.#byteCutters.add(cutter);
     const what = `the cut after ${options.bytes} bytes ${options.direction}`;
-    await within(cutter.done.promise, what, undefined, () => this.describe());
+    return this.#inTime(cutter.done, what);
   }
 
   /** Cuts that were asked for and have not come about will not. */
@@ -102,7 +102,7 @@ export abstract class LinkRules implements Traffic {
     this.#holders.add(holder);
     const what = `${describeMatcher(matcher)}, to be held,`;
     return {
-      reached: within(holder.reached.promise, what, undefined, () => this.describe()),
+      reached: this.#inTime(holder.reached, what),
       release: () => this.#release(holder),
     };
   }
@@ -186,6 +186,12 @@ export abstract class LinkRules implements Traffic {
       cutter.done.resolve(frame);
     };
     return { bytesLeft: Math.floor(frame.byteLength * shares[at]), cut };
+  }
+
+  #inTime<T>(deferred: Deferred<T>, what: string): Promise<T> {
+    const promise = within(deferred.promise, what, undefined, () => this.describe());
+    promise.catch(() => undefined); // told to whoever waits; nobody has to
+    return promise;
   }
 
   #release(holder: Holder): void {
