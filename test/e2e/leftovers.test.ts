@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { expectOwner, withPair } from '../support/pair.ts';
+import { refusedAddress } from '../support/addresses.ts';
+import { expectOwner, expectRunning, withPair } from '../support/pair.ts';
 import { endless, fast } from '../support/parameters.ts';
 
 const modes = ['precopy', 'postcopy'] as const;
@@ -37,5 +38,23 @@ test('five cancelled migrations leave no more behind than one', async () => {
     await source.returnsTo(before);
     expect(source.statuses.filter((status) => status === 'cancelled')).toHaveLength(5);
     await expectOwner(pair, source);
+  });
+});
+
+test('twenty migrations that fail at once leave nothing behind, and the guest unharmed', async () => {
+  await withPair({ parameters: fast }, async (pair) => {
+    const { source } = pair;
+    const nobody = await refusedAddress('unix', pair.directory.path);
+    const before = await source.resources();
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      await pair.migrate(nobody);
+      await source.waitForStatus('failed');
+    }
+    await source.returnsTo(before);
+    expect(source.statuses).toEqual(Array.from({ length: 20 }, () => ['setup', 'failed']).flat());
+    await expectRunning(pair, source);
+    await pair.migrate();
+    await pair.waitForBoth('completed');
+    await expectOwner(pair, pair.destination);
   });
 });
