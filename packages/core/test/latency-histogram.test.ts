@@ -41,6 +41,14 @@ test('a latency beyond the scale is in its last bucket', () => {
   expect(histogram.percentile(1)).toBe(2 ** 26);
 });
 
+test('the longest latency is known exactly, whatever is added after it', () => {
+  const histogram = new LatencyHistogram();
+  expect(histogram.max).toBe(0);
+  for (const micros of [12.5, 1234.5, 0.5, 99]) histogram.add(micros);
+  expect(histogram.max).toBe(1234.5);
+  expect(new LatencyHistogram(histogram.buffer).max).toBe(1234.5);
+});
+
 test('what one thread adds another reads over the same buffer', () => {
   const histogram = new LatencyHistogram();
   const reader = new LatencyHistogram(histogram.buffer);

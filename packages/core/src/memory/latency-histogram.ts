@@ -5,20 +5,28 @@ const BUCKETS = 26 * BUCKETS_PER_OCTAVE;
 /** Latencies from a microsecond to a minute; one thread adds, others may read. */
 export class LatencyHistogram {
   readonly buffer: SharedArrayBuffer;
+  readonly #max: Float64Array;
   readonly #counts: Int32Array;
 
-  constructor(buffer = new SharedArrayBuffer(BUCKETS * 4)) {
+  constructor(buffer = new SharedArrayBuffer(8 + BUCKETS * 4)) {
     this.buffer = buffer;
-    this.#counts = new Int32Array(buffer);
+    this.#max = new Float64Array(buffer, 0, 1); // 64-bit floats do not tear
+    this.#counts = new Int32Array(buffer, 8);
   }
 
   add(micros: number): void {
+    if (micros > this.max) this.#max[0] = micros;
     const bucket = Math.floor(Math.log2(Math.max(micros, 1)) * BUCKETS_PER_OCTAVE);
     Atomics.add(this.#counts, Math.min(bucket, BUCKETS - 1), 1);
   }
 
   get count(): number {
     return this.#counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Microseconds, exact; 0 when empty. */
+  get max(): number {
+    return this.#max[0] as number;
   }
 
   /** @returns microseconds, the upper edge of the bucket; 0 when empty. */

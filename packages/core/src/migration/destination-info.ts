@@ -37,6 +37,7 @@ export interface FaultInfo {
   readonly 'latency-p50-us': number;
   readonly 'latency-p90-us': number;
   readonly 'latency-p99-us': number;
+  readonly 'latency-max-us': number;
   /** [n]: from 2^n to 2^(n+1) microseconds. */
   readonly 'latency-dist': readonly number[];
 }
@@ -79,7 +80,8 @@ function receivedInfo(threads: DestinationThreads): ReceivedInfo {
 
 function faultInfo(threads: DestinationThreads): FaultInfo {
   const { faultCounters, histogram } = threads;
-  const micros = (share: number): number => Math.round(histogram.percentile(share) * 10) / 10;
+  const rounded = (micros: number): number => Math.round(micros * 10) / 10;
+  const micros = (share: number): number => rounded(histogram.percentile(share));
   return {
     faults: faultCounters.get('faults'),
     'local-faults': faultCounters.get('localFaults'),
@@ -88,6 +90,7 @@ function faultInfo(threads: DestinationThreads): FaultInfo {
     'latency-p50-us': micros(0.5),
     'latency-p90-us': micros(0.9),
     'latency-p99-us': micros(0.99),
+    'latency-max-us': rounded(histogram.max),
     'latency-dist': histogram.byOctave(),
   };
 }
