@@ -10,7 +10,9 @@ import { parseArgs } from 'node:util';
  * Runs the fault suite again and again, each run with another seed (`GODWIT_SEED`), and stops at the
  * first run that fails: the seed it prints repeats the run, the log holds what the run said.
  *
- *     pnpm faults:soak [--runs 50] [--seed START]
+ *     pnpm faults:soak [--runs 50] [--seed START] [--both]
+ *
+ * The runs take unix and tcp in turn, where the suite takes both in one; --both does so here too.
  */
 
 /** Seeds fit in 32 bits unsigned, so that every generator takes them as they are. */
@@ -20,6 +22,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '50' },
     seed: { type: 'string', default: String(randomInt(SEED_LIMIT)) },
+    both: { type: 'boolean', default: false },
   },
 });
 const runs = wholeNumber('runs', values.runs);
@@ -31,26 +34,32 @@ for (let run = 1; run <= runs; run += 1) {
   const seed = (firstSeed + run - 1) % SEED_LIMIT;
   const log = join(logs, `seed-${seed}.log`);
   const started = performance.now();
-  const passed = runFaultSuite(seed, log);
+  const transport = run % 2 === 0 ? 'unix' : 'tcp';
+  const only = values.both ? {} : { GODWIT_TRANSPORT: transport };
+  const passed = runFaultSuite(seed, only, log);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(`run ${run}/${runs} seed ${seed} ${passed ? 'passed' : 'FAILED'} in ${seconds} s`);
+  const what = `run ${run}/${runs} seed ${seed}${values.both ? '' : ` ${transport}`}`;
+  console.log(`${what} ${passed ? 'passed' : 'FAILED'} in ${seconds} s`);
   if (!passed) {
     console.error(`seed ${seed} failed; log: ${log}`);
-    console.error(`again: GODWIT_SEED=${seed} npx -y pnpm@12 test:faults`);
+    const settings = Object.entries({ GODWIT_SEED: seed, ...only });
+    const prefix = settings.map(([name, value]) => `${name}=${value}`).join(' ');
+    console.error(`again: ${prefix} npx -y pnpm@12 test:faults`);
     process.exit(1);
   }
 }
 
 /**
  * @param {number} seed
+ * @param {Record<string, string>} only
  * @param {string} log where the output of the run goes
  * @returns {boolean} whether every test passed; a run without tests has not passed
  */
-function runFaultSuite(seed, log) {
+function runFaultSuite(seed, only, log) {
   const output = openSync(log, 'w');
   try {
     const { status, error } = spawnSync('vitest', ['run', '--project', 'faults'], {
-      env: { ...process.env, GODWIT_SEED: String(seed), NO_COLOR: '1' },
+      env: { ...process.env, ...only, GODWIT_SEED: String(seed), NO_COLOR: '1' },
       stdio: ['ignore', output, output],
     });
     if (error) throw error;

@@ -3,8 +3,13 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { type Address, formatAddress, parseAddress } from '@godwit/transport';
 
-export const transports = ['unix', 'tcp'] as const;
-export type Transport = (typeof transports)[number];
+export type Transport = 'unix' | 'tcp';
+
+/** Both, unless `GODWIT_TRANSPORT` names one: a soak takes them in turn. */
+export const transports: readonly Transport[] = (['unix', 'tcp'] as const).filter((transport) => {
+  const only = process.env['GODWIT_TRANSPORT'];
+  return only === undefined || only === transport;
+});
 
 let socketsNamed = 0;
 

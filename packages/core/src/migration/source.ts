@@ -149,7 +149,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** `migrate` with resume: tries one new link; the outcome is an event. */
   resume(address: Address): void {
     if (!this.#status.is('postcopy-paused') || this.#resume === undefined) {
-      throw new MigrationError('ERR_STATE', `no migration is paused here (${this.status})`);
+      throw new MigrationError('ERR_STATE', 'Cannot resume if there is no paused migration');
     }
     const resume = this.#resume;
     this.#resume = undefined;
