@@ -1,4 +1,4 @@
-import { QmpError } from '@godwit/qmp';
+import { QmpError, QmpSocketError } from '@godwit/qmp';
 import { describe, expect, test } from 'vitest';
 import { transports } from '../support/addresses.ts';
 import type { LinkProxy } from '../support/link-proxy.ts';
@@ -6,6 +6,7 @@ import { assertOneAtATime } from '../support/ownership.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';
 import { CALM_RATE, converging, crawling } from '../support/parameters.ts';
 import { Random, seed } from '../support/seed.ts';
+import { within } from '../support/wait.ts';
 
 const ROUNDS = 8;
 const COMMANDS = 30;
@@ -46,12 +47,22 @@ async function actAtRandom(pair: Pair, link: LinkProxy, random: Random): Promise
     await acts[name]?.(pair, link, random);
   } catch (error) {
     if (error instanceof QmpError) return `${name}: refused`;
-    if (pair.destination.exit === undefined) throw error;
+    if (!(error instanceof QmpSocketError)) throw error;
+    await pair.source.runStatus(); // the source never ends by itself, the destination may
+    await within(pair.destination.exited, 'the end of the destination');
     return `${name}: the destination has ended`;
   }
-  // A moment of random length, told by answers and not by a clock.
-  for (let left = random.between(0, 30); left > 0; left -= 1) await pair.source.runStatus();
   return name;
+}
+
+/** At once, after some answers, or once something has happened. */
+async function letPass(pair: Pair, random: Random): Promise<void> {
+  const { events } = pair.source;
+  if (random.chance(0.4)) {
+    const options = { since: events.entries.length, what: 'an event', limitMillis: 400 };
+    await events.find(() => true, options).catch(() => undefined); // or that nothing happens
+  }
+  for (let left = random.between(0, 30); left > 0; left -= 1) await pair.source.runStatus();
 }
 
 /** Until the guest has left: whatever state the migration was left in, there is a way on. */
@@ -97,6 +108,7 @@ describe('commands in any order', () => {
             link.target = pair.uri;
           }
           told.push(await actAtRandom(pair, link, random));
+          await letPass(pair, random);
           assertOneAtATime([pair.source, ...pair.othersThan(pair.source)]);
         }
         await settle(pair, link);

@@ -206,6 +206,18 @@ export class GuestProcess implements AsyncDisposable {
     return await this.execute<RunStatus>('query-status');
   }
 
+  /** Of a process that may be about to end: whoever has ended runs nothing. */
+  async isRunningGuest(): Promise<boolean> {
+    if (this.#exit !== undefined) return false;
+    try {
+      return (await this.runStatus()).running;
+    } catch (error) {
+      if (!(error instanceof QmpSocketError)) throw error;
+      await within(this.exited, `the end of ${this.name}, which has left QMP,`, EXIT_LIMIT_MILLIS);
+      return false;
+    }
+  }
+
   async setCapabilities(changes: Record<string, boolean>): Promise<void> {
     const capabilities = Object.entries(changes).map(([capability, state]) => {
       return { capability, state };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { GuestProcess, RunStatus } from './guest-process.ts';
+import type { GuestProcess } from './guest-process.ts';
 
 interface Period {
   readonly name: string;
@@ -48,11 +48,11 @@ export async function verifyRunning(
   others: readonly GuestProcess[],
   { paused = false }: VerifyOptions = {},
 ): Promise<void> {
-  const alive = [owner, ...others].filter((guest) => guest.exit === undefined);
+  const all = [owner, ...others];
   for (let sample = 0; sample < SAMPLES; sample += 1) {
-    assert.deepEqual(await runnersOf(alive), paused ? [] : [owner.name], 'who runs the guest');
+    assert.deepEqual(await runnersOf(all), paused ? [] : [owner.name], 'who runs the guest');
   }
-  assertOneAtATime([owner, ...others]);
+  assertOneAtATime(all);
 }
 
 /** Stops the guest and checks every page. @returns the steps it has made. */
@@ -66,8 +66,8 @@ export async function verifyStopped(guest: GuestProcess): Promise<number> {
 }
 
 async function runnersOf(guests: readonly GuestProcess[]): Promise<string[]> {
-  const answers = await Promise.all(guests.map((guest) => guest.runStatus()));
-  return guests.filter((_guest, i) => (answers[i] as RunStatus).running).map(({ name }) => name);
+  const areRunning = await Promise.all(guests.map((guest) => guest.isRunningGuest()));
+  return guests.filter((_guest, i) => areRunning[i]).map(({ name }) => name);
 }
 
 /** Whoever has given the guest away, or never had it, refuses to run it. */
