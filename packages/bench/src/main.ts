@@ -1,9 +1,9 @@
-import { availableParallelism, cpus, release } from 'node:os';
 import { stdout } from 'node:process';
 import { Bench } from 'tinybench';
 import { addBitmapTasks } from './bitmap-tasks.ts';
 import { addFrameTasks } from './frame-tasks.ts';
 import { addMemoryTasks } from './memory-tasks.ts';
+import { describeMachine } from './migrate/machine.ts';
 
 /** Micro-benchmarks of what is done per page and per frame; medians, on this machine, now. */
 async function main(): Promise<void> {
@@ -12,10 +12,7 @@ async function main(): Promise<void> {
   addBitmapTasks(bench);
   using memory = addMemoryTasks(bench);
   await bench.run();
-  const model = cpus()[0]?.model ?? 'unknown processor';
-  stdout.write(
-    `${availableParallelism()} × ${model}, Linux ${release()}, Node ${process.version}\n`,
-  );
+  stdout.write(`${describeMachine()}\n`);
   for (const task of bench.tasks) {
     const { latency } = task.result as { latency?: { p50: number; p99: number } };
     if (latency === undefined) throw new Error(`${task.name} did not run`);

@@ -1,0 +1,92 @@
+import type { Run } from '../migrate/runs.ts';
+import { medianIndex, spreadOf } from '../migrate/statistics.ts';
+import { panelTitle, type Plot, type Scale, scaleTo, valueAxis } from './panel.ts';
+import { element, line, pathOf, text } from './svg.ts';
+import { type Stretch, throughputOf } from './throughput.ts';
+import { ticksTo } from './ticks.ts';
+
+const STRETCHES_MAX = 80;
+
+/** How fast bytes arrived while each migration went on; the run in the middle stands out. */
+export function throughputPanel(plot: Plot, runs: readonly Run[]): string {
+  const curves = runs.map(({ migration }) => throughputOf(migration.samples, STRETCHES_MAX));
+  const middle = medianIndex(runs.map(({ migration }) => migration.millis));
+  const pumps = runs.flatMap(({ pump }) => (pump === undefined ? [] : [pump.bytesPerSecond]));
+  const limit = pumps.length === 0 ? undefined : spreadOf(pumps).median;
+  const rateMax = Math.max(limit ?? 0, ...curves.flat().map((it) => it.bytesPerSecond));
+  const rates = ticksTo(rateMax / 1e9, 5);
+  const times = ticksTo(Math.max(...runs.map(({ migration }) => migration.millis)), 8);
+  const x = scaleTo(times.at(-1) as number, plot.left, plot.right);
+  const y = scaleTo((rates.at(-1) as number) * 1e9, plot.bottom, plot.top);
+  const others = curves.filter((_, index) => index !== middle);
+  const run = runs[middle] as Run;
+  const explanation =
+    runs.length > 1
+      ? 'GB/s that arrived, the run in the middle; the others behind it'
+      : 'GB/s that arrived';
+  return [
+    panelTitle(plot, 'Throughput over time', explanation),
+    valueAxis(plot, rates, (rate) => y(rate * 1e9), String),
+    timeAxis(plot, times, x),
+    ...others.map((curve) => element('path', { class: 'other', d: pathOf(stepsOf(curve, x, y)) })),
+    middleCurve(plot, curves[middle] ?? [], x, y),
+    limit === undefined ? '' : limitLine(plot, limit, y),
+    marks(plot, run, x),
+  ].join('');
+}
+
+function middleCurve(plot: Plot, curve: readonly Stretch[], x: Scale, y: Scale): string {
+  const steps = stepsOf(curve, x, y);
+  const [first] = steps;
+  const last = steps.at(-1);
+  if (first === undefined || last === undefined) return '';
+  const closed = [[first[0], plot.bottom], ...steps, [last[0], plot.bottom]] as const;
+  return (
+    element('path', { class: 'area', d: `${pathOf(closed)}Z` }) +
+    element('path', { class: 'curve', d: pathOf(steps) })
+  );
+}
+
+/** A stretch is level: nothing is known of what happened within it. */
+function stepsOf(
+  curve: readonly Stretch[],
+  x: Scale,
+  y: Scale,
+): (readonly [x: number, y: number])[] {
+  return curve.flatMap(({ fromMillis, toMillis, bytesPerSecond }) => [
+    [x(fromMillis), y(bytesPerSecond)] as const,
+    [x(toMillis), y(bytesPerSecond)] as const,
+  ]);
+}
+
+function timeAxis(plot: Plot, times: readonly number[], x: Scale): string {
+  return times
+    .map((time, index) => {
+      const label = index === times.length - 1 ? `${time} ms` : String(time);
+      const anchor = { class: 'small', 'text-anchor': 'middle' };
+      return text(x(time), plot.bottom + 20, label, anchor);
+    })
+    .join('');
+}
+
+function limitLine(plot: Plot, limit: number, y: Scale): string {
+  const at = y(limit);
+  const label = `raw pump, median ${(limit / 1e9).toFixed(2)} GB/s`;
+  return (
+    line([plot.left, at], [plot.right, at], { class: 'limit' }) +
+    text(plot.right, at - 7, label, { class: 'limit-label', 'text-anchor': 'end' })
+  );
+}
+
+/** What happened to the link in a recovery. */
+function marks(plot: Plot, { migration }: Run, x: Scale): string {
+  const { recovery } = migration;
+  if (recovery === undefined) return '';
+  const [cut, resumed] = [x(recovery.cutAtMillis), x(recovery.resumedAtMillis)];
+  return [
+    line([cut, plot.top], [cut, plot.bottom], { class: 'mark' }),
+    line([resumed, plot.top], [resumed, plot.bottom], { class: 'mark' }),
+    text(cut - 6, plot.top + 12, 'cut', { class: 'small', 'text-anchor': 'end' }),
+    text(resumed + 6, plot.top + 12, 'recovered', { class: 'small' }),
+  ].join('');
+}

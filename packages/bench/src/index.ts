@@ -1,0 +1,15 @@
+export { migrationChart } from './chart/migration-chart.ts';
+export {
+  benchMigrate,
+  type MigrateBenchHooks,
+  type MigrateBenchResult,
+} from './migrate/bench-migrate.ts';
+export {
+  type BenchMode,
+  benchModes,
+  type BenchTransport,
+  benchTransports,
+  defaultGuest,
+  type MigrateBenchOptions,
+} from './migrate/options.ts';
+export { resultLines } from './migrate/result-lines.ts';

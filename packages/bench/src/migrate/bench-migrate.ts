@@ -1,0 +1,97 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Address } from '@godwit/transport';
+
+import type { DestinationCommands, SourceCommands } from '../side/side-api.ts';
+import { SideProcess } from '../side/side-process.ts';
+import { describeMachine } from './machine.ts';
+import { measureMigration } from './measure-migration.ts';
+import { measurePump } from './measure-pump.ts';
+import { checkOptions, type MigrateBenchOptions } from './options.ts';
+import type { Run } from './runs.ts';
+import type { Stage } from './stage.ts';
+import { type Figure, summarize } from './summary.ts';
+
+/** For one step of one run; a guest that writes faster than it can be sent never ends. */
+const STEP_LIMIT_MILLIS = 120_000;
+
+export interface MigrateBenchResult {
+  /** Processors, kernel and Node: without them no number means anything. */
+  readonly machine: string;
+  readonly options: MigrateBenchOptions;
+  readonly runs: readonly Run[];
+  readonly figures: readonly Figure[];
+}
+
+export interface MigrateBenchHooks {
+  /** Ends everything with its reason. */
+  readonly signal: AbortSignal;
+  /** After each run. */
+  readonly onRun?: (run: Run, index: number) => void;
+}
+
+/**
+ * Migrates a guest between two processes, as often as asked for, and in turn with that pumps the same
+ * bytes raw between them. Every guest is proved to have arrived whole.
+ *
+ * @throws {RangeError} the options ask for what is not possible.
+ * @throws {Error} a side failed, died or took too long; or the signal's reason. Processes and files
+ *   are gone, whatever happens.
+ */
+export async function benchMigrate(
+  options: MigrateBenchOptions,
+  { signal, onRun }: MigrateBenchHooks,
+): Promise<MigrateBenchResult> {
+  checkOptions(options);
+  await using directory = await temporaryDirectory();
+  const limits = { limitMillis: STEP_LIMIT_MILLIS, signal };
+  await using source = new SideProcess<SourceCommands>('source', limits);
+  await using destination = new SideProcess<DestinationCommands>('destination', limits);
+  const address = addresses(options.transport, directory.path);
+  const stage: Stage = { options, source, destination, address };
+  const { memoryBytes, workload, rate } = options;
+  await source.call('create', { memoryBytes, workload, rate });
+  const runs: Run[] = [];
+  for (let index = 0; index < options.runs; index++) {
+    const run = await measure(stage, index % 2 === 0);
+    runs.push(run);
+    onRun?.(run, index);
+  }
+  return { machine: describeMachine(), options, runs, figures: summarize(runs) };
+}
+
+/** @param pumpFirst in turn, so that neither has the better half of a machine that drifts. */
+async function measure(stage: Stage, pumpFirst: boolean): Promise<Run> {
+  if (stage.options.mode === 'recovery') return { migration: await measureMigration(stage) };
+  if (pumpFirst) {
+    const pump = await measurePump(stage);
+    return { pump, migration: await measureMigration(stage) };
+  }
+  const migration = await measureMigration(stage);
+  return { migration, pump: await measurePump(stage) };
+}
+
+function addresses(transport: MigrateBenchOptions['transport'], directory: string): () => Address {
+  let count = 0;
+  return () => {
+    if (transport === 'tcp') return { type: 'tcp', host: '127.0.0.1', port: 0 };
+    return { type: 'unix', path: join(directory, String(count++)) };
+  };
+}
+
+/** With sockets only its owner may use; gone in the end, even by process.exit. */
+async function temporaryDirectory(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'godwit-bench-'));
+  const remove = (): void => rmSync(path, { recursive: true, force: true });
+  process.once('exit', remove);
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      process.removeListener('exit', remove);
+      await rm(path, { recursive: true, force: true });
+    },
+  };
+}

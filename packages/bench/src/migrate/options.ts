@@ -1,0 +1,66 @@
+import type { Workload } from '@godwit/guest';
+
+export const benchModes = ['precopy', 'postcopy', 'recovery'] as const;
+export type BenchMode = (typeof benchModes)[number];
+
+export const benchTransports = ['unix', 'tcp'] as const;
+export type BenchTransport = (typeof benchTransports)[number];
+
+export interface MigrateBenchOptions {
+  readonly mode: BenchMode;
+  readonly transport: BenchTransport;
+  /** Of the guest; a multiple of the page size. */
+  readonly memoryBytes: number;
+  /** Streams of pages; only 1 so far. */
+  readonly channels: number;
+  readonly workload: Workload;
+  /** Pages/s that the guest visits; 0 is unlimited. */
+  readonly rate: number;
+  readonly runs: number;
+  /** Precopy into memory that the destination has never touched, as users have it. */
+  readonly fresh: boolean;
+  readonly downtimeLimitMillis: number;
+  /** Bytes/s in postcopy, requested pages apart; 0 is unlimited. */
+  readonly postcopyBandwidth: number;
+}
+
+/** A precopy is measured without a guest that writes; a postcopy needs one that misses pages. */
+export function defaultGuest(mode: BenchMode): { workload: Workload; rate: number } {
+  return mode === 'precopy' ? { workload: 'idle', rate: 0 } : { workload: 'random', rate: 100_000 };
+}
+
+/**
+ * What the destination's memory is like when the clock starts, for migrations and pumps alike.
+ *
+ * | kind | the memory itself | the host's pages behind it |
+ * |---|---|---|
+ * | preallocated | touched | ours |
+ * | warmed | never touched, 4 KiB pages | touched and given back a moment before |
+ * | fresh | never touched | unknown: perhaps the host must fetch them first |
+ */
+export type MemoryKind = 'preallocated' | 'warmed' | 'fresh';
+
+/** Postcopy empties the destination's RAM at its start, so nothing can be preallocated there. */
+export function memoryKind({ mode, fresh }: MigrateBenchOptions): MemoryKind {
+  if (fresh) return 'fresh';
+  return mode === 'precopy' ? 'preallocated' : 'warmed';
+}
+
+/** @throws {RangeError} saying what is not possible. */
+export function checkOptions(options: MigrateBenchOptions): void {
+  const { channels, runs, memoryBytes } = options;
+  if (channels !== 1) {
+    throw new RangeError(`--channels ${channels}: multifd is not implemented, only 1 is possible`);
+  }
+  if (!Number.isSafeInteger(runs) || runs < 1 || runs > RUNS_MAX) {
+    throw new RangeError(`--runs ${runs}: expected 1 to ${RUNS_MAX}`);
+  }
+  const isWhole = Number.isSafeInteger(memoryBytes) && memoryBytes % PAGE_BYTES === 0;
+  if (!isWhole || memoryBytes < MEMORY_BYTES_MIN) {
+    throw new RangeError(`--memory ${memoryBytes}: expected pages of 4 KiB, at least 16 MiB`);
+  }
+}
+
+const RUNS_MAX = 1000;
+const PAGE_BYTES = 4096;
+const MEMORY_BYTES_MIN = 16 * 2 ** 20;

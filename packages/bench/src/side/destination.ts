@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+
+import {
+  allocateRam,
+  type DestinationInfo,
+  DestinationMigration,
+  type DestinationStatus,
+  type Guest,
+  type GuestRam,
+  parameterDefaults,
+  type RamBlock,
+} from '@godwit/core';
+import { DummyGuest } from '@godwit/guest';
+import type { Address } from '@godwit/transport';
+
+import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
+import { prepareMemory } from './memory.ts';
+import { Sampler } from './sampler.ts';
+import type { DestinationReport, IncomingPlan, RecoveryReport } from './side-api.ts';
+
+/** One incoming migration, in memory of its own, from an empty guest to one that is proved whole. */
+export class Destination {
+  readonly #ram: GuestRam;
+  readonly #guest: DummyGuest;
+  readonly #migration: DestinationMigration;
+  readonly #sampler: Sampler;
+  #runsMillis: number | undefined;
+  #cpuBefore = 0;
+  #recovery: Promise<RecoveryReport> | undefined;
+
+  static async create({ memoryBytes }: IncomingPlan): Promise<Destination> {
+    const ram = allocateRam([{ id: 'pc.ram', byteLength: memoryBytes }]);
+    const guest = await DummyGuest.create({ ram: ram.blocks, fillMemory: false });
+    return new Destination(ram, guest);
+  }
+
+  private constructor(ram: GuestRam, guest: DummyGuest) {
+    this.#ram = ram;
+    this.#guest = guest;
+    this.#migration = new DestinationMigration(this.#noticingGuest(), {
+      parameters: () => parameterDefaults,
+      vcpus: 1,
+      blocktime: true,
+    });
+    this.#sampler = new Sampler(async () => await this.#receivedBytes());
+  }
+
+  /** @returns the bound address; from here on the clock may start at any moment. */
+  async listen({ address, memory }: IncomingPlan): Promise<Address> {
+    const bound = await this.#migration.listen(address);
+    await this.#migration.info(); // a thread answers: they have started, at no cost of the migration
+    const { address: ramAddress, byteLength } = this.#block;
+    prepareMemory(memory, ramAddress, byteLength);
+    this.#cpuBefore = cpuSeconds();
+    this.#sampler.start();
+    return bound;
+  }
+
+  async untilReceived(bytes: number): Promise<void> {
+    while ((await this.#receivedBytes()) < bytes) await this.#sampler.next();
+  }
+
+  async untilPaused(): Promise<void> {
+    await this.#untilStatus('postcopy-paused');
+    const pagesBefore = await this.#receivedPages(); // nobody places any more
+    // Armed here and not when it is asked for: a recovery takes less time than that may.
+    this.#recovery = this.#watchRecovery(pagesBefore);
+    this.#recovery.catch(() => undefined); // told to whoever asks for it
+  }
+
+  async untilRecovered(): Promise<RecoveryReport> {
+    assert(this.#recovery !== undefined);
+    return await this.#recovery;
+  }
+
+  /** @throws {Error} it failed: with the reason. */
+  async untilCompleted(): Promise<DestinationReport> {
+    const completedMillis = await this.#untilStatus('completed');
+    const cpu = cpuSeconds() - this.#cpuBefore;
+    const samples = this.#sampler.stop();
+    assert(this.#runsMillis !== undefined);
+    return {
+      runsMillis: this.#runsMillis,
+      completedMillis,
+      cpuSeconds: cpu,
+      info: await this.#migration.info(),
+      samples,
+    };
+  }
+
+  /** Ends with everything given back. @throws {Error} some byte is not what it must be. */
+  async verify(): Promise<void> {
+    await this.#guest.pause();
+    const { ok, pagesBad, pagesChecked } = await this.#guest.verify();
+    await this.#guest.close();
+    await this.#migration.close();
+    this.#ram[Symbol.dispose]();
+    if (!ok) throw new Error(`${pagesBad} of ${pagesChecked} pages are not what they must be`);
+  }
+
+  /** The guest as the engine sees it; when it began to run here is noted. */
+  #noticingGuest(): Guest {
+    const guest = this.#guest;
+    return {
+      ram: guest.ram,
+      get running() {
+        return guest.running;
+      },
+      pause: async () => await guest.pause(),
+      resume: async () => {
+        await guest.resume();
+        this.#runsMillis ??= monotonicMillis();
+      },
+      saveDeviceState: () => guest.saveDeviceState(),
+      loadDeviceState: (state) => guest.loadDeviceState(state),
+    };
+  }
+
+  async #untilStatus(wanted: DestinationStatus): Promise<number> {
+    const migration = this.#migration;
+    if (migration.status === wanted) return monotonicMillis();
+    return await new Promise<number>((resolve, reject) => {
+      const look = (status: DestinationStatus): void => {
+        if (status !== wanted && status !== 'failed') return;
+        migration.off('status', look);
+        if (status === wanted) return resolve(monotonicMillis());
+        reject(migration.error ?? new Error('the migration has failed'));
+      };
+      migration.on('status', look);
+    });
+  }
+
+  async #receivedBytes(): Promise<number> {
+    return (await this.#receivedPages()) * this.#block.pageBytes;
+  }
+
+  async #receivedPages(): Promise<number> {
+    const info: DestinationInfo = await this.#migration.info();
+    return info['x-ram']?.['received-pages'] ?? 0;
+  }
+
+  /** Looks for the first page without a pause: it is a matter of a few milliseconds. */
+  async #watchRecovery(pagesBefore: number): Promise<RecoveryReport> {
+    const activeMillis = await this.#untilStatus('postcopy-active');
+    while ((await this.#receivedPages()) === pagesBefore) {
+      const { status, error } = this.#migration;
+      if (status !== 'postcopy-active') throw error ?? new Error(`the recovery is ${status}`);
+    }
+    return { activeMillis, firstPageMillis: monotonicMillis() };
+  }
+
+  get #block(): RamBlock {
+    return this.#ram.blocks[0] as RamBlock; // allocateRam returns what it was asked for
+  }
+}

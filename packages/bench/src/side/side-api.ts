@@ -1,0 +1,98 @@
+import type { DestinationInfo, SourceInfo } from '@godwit/core';
+import type { Workload } from '@godwit/guest';
+import type { Address } from '@godwit/transport';
+
+import type { MemoryKind } from '../migrate/options.ts';
+import type { Sample } from '../migrate/runs.ts';
+
+/** What a side can be told to do: each command's argument and its answer. */
+export type SideCommands = Record<string, { readonly argument: unknown; readonly answer: unknown }>;
+
+export interface GuestPlan {
+  readonly memoryBytes: number;
+  readonly workload: Workload;
+  readonly rate: number;
+}
+
+export interface MigrationPlan {
+  readonly postcopy: boolean;
+  readonly downtimeLimitMillis: number;
+  /** Bytes/s; 0 is unlimited. */
+  readonly postcopyBandwidth: number;
+}
+
+export interface IncomingPlan {
+  readonly memoryBytes: number;
+  readonly memory: MemoryKind;
+  /** Where to listen. */
+  readonly address: Address;
+}
+
+/** Times are those of `monotonicMillis`, CPU seconds are from the command to the end. */
+export interface SourceReport {
+  /** The first page leaves. */
+  readonly activeMillis: number;
+  readonly endedMillis: number;
+  readonly cpuSeconds: number;
+  readonly info: SourceInfo;
+}
+
+export interface DestinationReport {
+  /** The guest runs here. */
+  readonly runsMillis: number;
+  readonly completedMillis: number;
+  readonly cpuSeconds: number;
+  readonly info: DestinationInfo;
+  readonly samples: readonly Sample[];
+}
+
+export interface RecoveryReport {
+  /** The new link stands. */
+  readonly activeMillis: number;
+  /** The first page that came over it is in place. */
+  readonly firstPageMillis: number;
+}
+
+export interface PumpReport {
+  /** The first byte leaves; or the reader begins to wait for it. */
+  readonly firstMillis: number;
+  readonly lastMillis: number;
+  readonly cpuSeconds: number;
+}
+
+interface None {
+  readonly argument: undefined;
+  readonly answer: void;
+}
+
+export type SourceCommands = {
+  /** The guest, its memory filled; stopped. */
+  create: { argument: GuestPlan; answer: void };
+  /** All but the migration itself: threads are started, the guest runs. */
+  prepareMigration: { argument: MigrationPlan; answer: void };
+  /** Answers when the migration has completed. */
+  migrate: { argument: Address; answer: SourceReport };
+  /** Breaks the link; answers once the migration is paused, with when it was broken. */
+  cut: { argument: undefined; answer: { cutMillis: number } };
+  /** One new link, and the bulk set free; answers with when it was asked for and when it stood. */
+  resume: { argument: Address; answer: { askedMillis: number; activeMillis: number } };
+  preparePump: None;
+  pump: { argument: Address; answer: PumpReport };
+};
+
+export type DestinationCommands = {
+  /** An empty guest that listens; its memory is made ready last. Answers with the bound address. */
+  prepareMigration: { argument: IncomingPlan; answer: Address };
+  /** Answers once this many bytes are here. */
+  untilReceived: { argument: number; answer: void };
+  untilPaused: None;
+  /** From the pause on. */
+  untilRecovered: { argument: undefined; answer: RecoveryReport };
+  /** Answers when the guest has arrived whole. */
+  untilCompleted: { argument: undefined; answer: DestinationReport };
+  /** Proves that every byte of the guest is what it must be, and lets go of it. */
+  verify: None;
+  /** Listens, memory ready. Answers with the bound address. */
+  preparePump: { argument: IncomingPlan & { postcopy: boolean }; answer: Address };
+  untilPumped: { argument: undefined; answer: PumpReport };
+};

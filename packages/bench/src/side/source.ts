@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+
+import {
+  allocateRam,
+  capabilityDefaults,
+  changeCapabilities,
+  changeParameters,
+  MigrationError,
+  parameterDefaults,
+  type Parameters,
+  type RamBlock,
+  SourceMigration,
+  type SourceStatus,
+} from '@godwit/core';
+import { DummyGuest } from '@godwit/guest';
+import { type Address, dial, newSession } from '@godwit/transport';
+
+import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
+import { PumpThread } from './pump-thread.ts';
+import type { GuestPlan, MigrationPlan, PumpReport, SourceReport } from './side-api.ts';
+
+const DIAL_LIMIT_MILLIS = 5_000;
+
+interface Outgoing {
+  readonly migration: SourceMigration;
+  readonly parameters: Parameters;
+  readonly postcopy: boolean;
+}
+
+/**
+ * The side that has the guest. One guest serves all runs: it is taken up again where it left, which
+ * no real source may do.
+ */
+export class Source {
+  readonly #block: RamBlock;
+  readonly #guest: DummyGuest;
+  #outgoing: Outgoing | undefined;
+  #pump: PumpThread | undefined;
+
+  /** The guest's memory is filled; it is stopped. */
+  static async create({ memoryBytes, workload, rate }: GuestPlan): Promise<Source> {
+    const { blocks: ram } = allocateRam([{ id: 'pc.ram', byteLength: memoryBytes }]);
+    const guest = await DummyGuest.create({ ram, workload, rate, fillMemory: true });
+    return new Source(ram[0] as RamBlock, guest); // allocateRam returns what it was asked for
+  }
+
+  private constructor(block: RamBlock, guest: DummyGuest) {
+    this.#block = block;
+    this.#guest = guest;
+  }
+
+  async prepareMigration(plan: MigrationPlan): Promise<void> {
+    const { postcopy, postcopyBandwidth, downtimeLimitMillis } = plan;
+    const change = { capability: 'postcopy-ram', state: postcopy };
+    const capabilities = changeCapabilities(capabilityDefaults, [change]);
+    const parameters = changeParameters(parameterDefaults, {
+      'max-bandwidth': 0,
+      'max-postcopy-bandwidth': postcopyBandwidth,
+      'downtime-limit': downtimeLimitMillis,
+    });
+    const migration = new SourceMigration(this.#guest, { capabilities, parameters });
+    this.#outgoing = { migration, parameters, postcopy };
+    await this.#guest.resume();
+  }
+
+  /** @throws {Error} it failed: with the reason. */
+  async migrate(address: Address): Promise<SourceReport> {
+    const { migration, postcopy } = this.#current;
+    const cpuBefore = cpuSeconds();
+    const active = untilStatus(migration, 'active');
+    const completed = untilStatus(migration, 'completed');
+    migration.start(address);
+    // In one breath, so that no page is sent before the guest has left.
+    if (postcopy) migration.startPostcopy();
+    const [activeMillis, endedMillis] = await Promise.all([active, completed]);
+    const cpu = cpuSeconds() - cpuBefore;
+    await migration.ended; // its threads and its link are gone, too
+    return { activeMillis, endedMillis, cpuSeconds: cpu, info: migration.info() };
+  }
+
+  async cut(): Promise<{ cutMillis: number }> {
+    const { migration } = this.#current;
+    const paused = untilStatus(migration, 'postcopy-paused');
+    const cutMillis = monotonicMillis();
+    migration.pause();
+    await paused;
+    return { cutMillis };
+  }
+
+  async resume(address: Address): Promise<{ askedMillis: number; activeMillis: number }> {
+    const { migration, parameters } = this.#current;
+    migration.setParameters(changeParameters(parameters, { 'max-postcopy-bandwidth': 0 }));
+    const active = untilStatus(migration, 'postcopy-active');
+    const askedMillis = monotonicMillis();
+    migration.resume(address);
+    return { askedMillis, activeMillis: await active };
+  }
+
+  async preparePump(): Promise<void> {
+    const { address, byteLength } = this.#block;
+    this.#pump = await PumpThread.start({ role: 'write', address, byteLength });
+  }
+
+  async pump(address: Address): Promise<PumpReport> {
+    assert(this.#pump !== undefined);
+    const cpuBefore = cpuSeconds();
+    using channel = await dial(address, {
+      session: newSession(),
+      role: 'main',
+      epoch: 0,
+      newSession: true,
+      timeoutMillis: DIAL_LIMIT_MILLIS,
+    });
+    const times = await this.#pump.run(channel.descriptor);
+    return { ...times, cpuSeconds: cpuSeconds() - cpuBefore };
+  }
+
+  get #current(): Outgoing {
+    assert(this.#outgoing !== undefined);
+    return this.#outgoing;
+  }
+}
+
+/** @returns when it was reached. @throws {Error} the migration has failed, or is paused instead. */
+async function untilStatus(migration: SourceMigration, wanted: SourceStatus): Promise<number> {
+  return await new Promise<number>((resolve, reject) => {
+    const look = (status: SourceStatus): void => {
+      const isWanted = status === wanted;
+      if (!isWanted && !isMishap(status, migration.error)) return;
+      migration.off('status', look);
+      if (isWanted) return resolve(monotonicMillis());
+      reject(migration.error ?? new Error(`the migration is ${status}`));
+    };
+    migration.on('status', look);
+  });
+}
+
+/** Paused by a lost link, and not by `cut`. */
+function isMishap(status: SourceStatus, error: Error | undefined): boolean {
+  if (status !== 'postcopy-paused') return status === 'failed';
+  return !(error instanceof MigrationError && error.code === 'ERR_POSTCOPY_PAUSED_BY_USER');
+}
