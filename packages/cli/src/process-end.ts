@@ -17,7 +17,7 @@ const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
  */
 export class ProcessEnd {
   readonly socketFiles = new SocketFiles();
-  /** What an orderly end consists of, at once; a rejection says that there was no such end. */
+  /** What an orderly end consists of, all begun at once; none of it is waited for beyond the limit. */
   readonly steps: (() => Promise<void>)[] = [];
   readonly #name: string;
   #hasBegun = false;
@@ -45,12 +45,9 @@ export class ProcessEnd {
   }
 
   async #end(code: number): Promise<never> {
-    const all = Promise.allSettled(this.steps.map((step) => step()));
-    const results = await Promise.race([all, delay(QUIT_LIMIT_MILLIS, undefined)]);
-    const isOrderly = results?.every(({ status }) => status === 'fulfilled') === true;
-    if (!isOrderly) this.#die(code);
-    this.socketFiles.removeAll();
-    process.exit(code);
+    const all = Promise.allSettled(this.steps.map(async (step) => await step()));
+    await Promise.race([all, delay(QUIT_LIMIT_MILLIS, undefined)]);
+    return this.#die(code);
   }
 
   #die(code: number): never {

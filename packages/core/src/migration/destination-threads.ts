@@ -107,7 +107,7 @@ export class DestinationThreads {
 
   /** At the end of the process only: makes the loop that has no event loop look up. */
   wakeFaultThread(): void {
-    void this.fault.call('stop', undefined).catch(() => undefined);
+    void this.fault.end();
   }
 
   /** Milliseconds that each vCPU's thread has waited for pages, those that still wait left out. */
@@ -124,7 +124,6 @@ export class DestinationThreads {
    */
   async end(options: { keepUserfaultfd: boolean }): Promise<void> {
     await this.blocktime();
-    await this.fault.call('stop', undefined).catch(() => undefined);
     await Promise.all([this.receiver.end(), this.urgentReceiver.end(), this.fault.end()]);
     closeDescriptor(this.#eventfd);
     if (this.#userfaultfd >= 0 && !options.keepUserfaultfd) closeFaultSource(this.#userfaultfd);

@@ -26,8 +26,6 @@ export type FaultCommands = {
     argument: undefined;
     answer: readonly (readonly [threadId: number, millis: number])[];
   };
-  /** Leaves the loop: the thread can be ended. */
-  stop: { argument: undefined; answer: void };
 };
 
 /** The link broke under a page request. */

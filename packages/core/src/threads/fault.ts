@@ -48,7 +48,7 @@ const poll = new PollSet(2);
 let userfaultfd = -1;
 let descriptor = -1;
 let serving = false;
-let stopped = false;
+let goesOn = true;
 let requestBytes = 0;
 
 const handlers = {
@@ -70,18 +70,15 @@ const handlers = {
     collectSettled();
     return blocktime.byThread();
   },
-  stop(): void {
-    stopped = true;
-  },
 };
 
 poll.set(0, data.eventfd, POLLIN);
-while (!stopped) {
+while (goesOn) {
   poll.set(1, userfaultfd, POLLIN); // poll(2) passes over a negative descriptor
   poll.poll(-1, 2);
   if (poll.revents(0) !== 0) {
     drainEventfd(data.eventfd);
-    servePending<FaultCommands>(handlers);
+    goesOn = servePending<FaultCommands>(handlers);
   }
   if (userfaultfd >= 0 && poll.revents(1) !== 0) serveFaults();
 }

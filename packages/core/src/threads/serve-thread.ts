@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { endMessage } from './end-message.ts';
 import type { CommandMessage, Commands, ThreadFailure, ThreadMessage } from './thread.ts';
 
 type Handlers<C extends Commands> = {
@@ -9,15 +10,24 @@ type Handlers<C extends Commands> = {
 /** The worker's half of `Thread`: runs each command as it comes, one after the other. */
 export function serveThread<C extends Commands>(handlers: Handlers<C>): void {
   const port = mainPort();
-  port.on('message', (message: CommandMessage) => runCommand(handlers, message));
+  port.on('message', (message: CommandMessage | typeof endMessage) => {
+    if (message === endMessage) port.close();
+    else runCommand(handlers, message);
+  });
 }
 
-/** For a loop that never returns to its event loop: runs the commands that have come meanwhile. */
-export function servePending<C extends Commands>(handlers: Handlers<C>): void {
+/**
+ * For a loop that never returns to its event loop: runs the commands that have come meanwhile.
+ *
+ * @returns whether the thread shall go on.
+ */
+export function servePending<C extends Commands>(handlers: Handlers<C>): boolean {
   const port = mainPort();
   for (;;) {
-    const received: { message: CommandMessage } | undefined = receiveMessageOnPort(port);
-    if (received === undefined) return;
+    const received: { message: CommandMessage | typeof endMessage } | undefined =
+      receiveMessageOnPort(port);
+    if (received === undefined) return true;
+    if (received.message === endMessage) return false;
     runCommand(handlers, received.message);
   }
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { ChannelError, type ChannelErrorCode, channelErrorCodes } from '@godwit/transport';
+import { endMessage } from './end-message.ts';
 
 /** What a thread can be told to do: each command's argument and its answer. */
 export type Commands = Record<string, { readonly argument: unknown; readonly answer: unknown }>;
@@ -76,9 +77,14 @@ export class Thread<C extends Commands, Event> {
     });
   }
 
-  /** Ends it; the caller has woken it from whatever it blocks in. @returns when it is gone. */
+  /**
+   * Ends it, by its own hand: a Worker that is terminated while it loads a native module takes the
+   * process along, guest and all. The caller has woken it from whatever it blocks in.
+   *
+   * @returns when it is gone.
+   */
   async end(): Promise<void> {
-    void this.#worker.terminate();
+    this.#worker.postMessage(endMessage);
     this.#wake?.();
     await this.#exited;
   }
