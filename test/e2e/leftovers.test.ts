@@ -35,7 +35,7 @@ test('five cancelled migrations leave no more behind than one', async () => {
       await pair.expectFailed(pair.destination);
       if (attempt === 0) before = await source.resources();
     }
-    await source.returnsTo(before);
+    await source.returnsTo(before, 4 * 2);
     expect(source.statuses.filter((status) => status === 'cancelled')).toHaveLength(5);
     await expectOwner(pair, source);
   });
@@ -50,7 +50,7 @@ test('twenty migrations that fail at once leave nothing behind, and the guest un
       await pair.migrate(nobody);
       await source.waitForStatus('failed');
     }
-    await source.returnsTo(before);
+    await source.returnsTo(before, 20 * 2);
     expect(source.statuses).toEqual(Array.from({ length: 20 }, () => ['setup', 'failed']).flat());
     await expectRunning(pair, source);
     await pair.migrate();

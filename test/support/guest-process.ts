@@ -234,8 +234,8 @@ export class GuestProcess implements AsyncDisposable {
   }
 
   /** Everything beyond `before` is given back, some slack apart. */
-  async returnsTo(before: ProcessResources): Promise<void> {
-    await resourcesReturnTo(this.pid, before);
+  async returnsTo(before: ProcessResources, threadsEnded = 0): Promise<void> {
+    await resourcesReturnTo(this.pid, before, threadsEnded);
   }
 
   /** It runs nothing any more from here on, whatever else. */
