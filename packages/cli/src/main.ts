@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { registerBench } from './commands/bench.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerGuest } from './commands/guest.ts';
@@ -22,6 +23,7 @@ for (const register of [
   registerStatus,
   registerQmp,
   registerDoctor,
+  registerBench,
 ]) {
   register(program);
 }

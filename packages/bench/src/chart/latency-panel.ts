@@ -1,6 +1,6 @@
 import type { FaultRun } from '../migrate/runs.ts';
 import { spreadOf, sumHistograms } from '../migrate/statistics.ts';
-import { formatMicros } from './format.ts';
+import { formatMicros, formatOctave } from './format.ts';
 import { panelTitle, type Plot, scaleTo, valueAxis } from './panel.ts';
 import { element, line, text } from './svg.ts';
 import { ticksTo } from './ticks.ts';
@@ -18,16 +18,15 @@ export function latencyPanel(plot: Plot, runs: readonly FaultRun[]): string {
   const y = scaleTo(ticks.at(-1) as number, plot.bottom, plot.top);
   const width = (plot.right - plot.left) / bars.length;
   const edge = (octave: number): number => plot.left + (octave - first) * width;
-  const drawn = bars.map((count, index) => {
-    if (count === 0) return '';
+  const [drawn, labels] = [[] as string[], [] as string[]];
+  for (const [index, count] of bars.entries()) {
+    if (count === 0) continue;
     const [left, top] = [edge(first + index) + GAP / 2, Math.min(y(count), plot.bottom - 1)];
     const shape = { x: left, y: top, width: width - GAP, height: plot.bottom - top, rx: 2 };
-    const label = { class: 'small', 'text-anchor': 'middle' };
-    return (
-      element('rect', { class: 'bar', ...shape }) +
-      text(left + (width - GAP) / 2, top - 5, count.toLocaleString('en'), label)
-    );
-  });
+    drawn.push(element('rect', { class: 'bar', ...shape }));
+    const label = { class: 'small on-line', 'text-anchor': 'middle' };
+    labels.push(text(left + (width - GAP) / 2, top - 5, count.toLocaleString('en'), label));
+  }
   const edges = Array.from({ length: bars.length + 1 }, (_, index) => first + index);
   return [
     panelTitle(plot, 'Remote faults by latency', explain(runs)),
@@ -35,6 +34,7 @@ export function latencyPanel(plot: Plot, runs: readonly FaultRun[]): string {
     ...drawn,
     ...edges.map((octave) => edgeLabel(plot, edge(octave), octave, bars.length)),
     percentileMarks(plot, runs, edge),
+    ...labels,
   ].join('');
 }
 
@@ -52,7 +52,7 @@ function explain(runs: readonly FaultRun[]): string {
 function edgeLabel(plot: Plot, x: number, octave: number, barCount: number): string {
   if (barCount > 14 && octave % 2 === 1) return '';
   const label = { class: 'small', 'text-anchor': 'middle' };
-  return text(x, plot.bottom + 20, formatMicros(2 ** octave), label);
+  return text(x, plot.bottom + 20, formatOctave(octave), label);
 }
 
 function percentileMarks(

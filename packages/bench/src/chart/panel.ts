@@ -34,7 +34,7 @@ export function valueAxis(
 }
 
 export function panelTitle(plot: Plot, title: string, explanation: string): string {
-  const [x, y] = [plot.left - TITLE_INDENT, plot.top - 44];
+  const [x, y] = [plot.left - TITLE_INDENT, plot.top - 52];
   return text(x, y, title, { class: 'heading' }) + text(x, y + 19, explanation, { class: 'small' });
 }
 

@@ -62,9 +62,9 @@ function stepsOf(
 function timeAxis(plot: Plot, times: readonly number[], x: Scale): string {
   return times
     .map((time, index) => {
-      const label = index === times.length - 1 ? `${time} ms` : String(time);
-      const anchor = { class: 'small', 'text-anchor': 'middle' };
-      return text(x(time), plot.bottom + 20, label, anchor);
+      const isLast = index === times.length - 1;
+      const anchor = { class: 'small', 'text-anchor': isLast ? 'end' : 'middle' };
+      return text(x(time), plot.bottom + 20, isLast ? `${time} ms` : String(time), anchor);
     })
     .join('');
 }

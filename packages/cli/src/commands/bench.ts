@@ -1,0 +1,150 @@
+import { writeFile } from 'node:fs/promises';
+
+import { type Workload, workloads } from '@godwit/guest';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { UsageError } from '../errors.ts';
+import { parseSize } from '../sizes.ts';
+
+/** By its file: the package is the workspace's own, is not published, and need not be there. */
+const BENCH = new URL('../../../bench/dist/index.js', import.meta.url);
+
+const RATE = 'how many pages it visits, 0: as many as it can (default: 0; 100000 in postcopy)';
+
+const modes = ['precopy', 'postcopy', 'recovery'] as const;
+type BenchMode = (typeof modes)[number];
+
+/** What `@godwit/bench` takes. */
+interface MigrateBenchOptions {
+  readonly mode: BenchMode;
+  readonly transport: 'unix' | 'tcp';
+  readonly memoryBytes: number;
+  readonly channels: number;
+  readonly workload: Workload;
+  readonly rate: number;
+  readonly runs: number;
+  readonly fresh: boolean;
+  readonly downtimeLimitMillis: number;
+  readonly postcopyBandwidth: number;
+}
+
+/** As much of `@godwit/bench` as is used here; a result is handed on and not looked into. */
+interface BenchPackage {
+  defaultGuest(mode: BenchMode): { workload: Workload; rate: number };
+  benchMigrate(
+    options: MigrateBenchOptions,
+    hooks: { signal: AbortSignal; onRun: (run: unknown, index: number) => void },
+  ): Promise<object>;
+  resultLines(result: object): string[];
+  migrationChart(result: object): string;
+}
+
+interface CommandOptions {
+  readonly mode: BenchMode;
+  readonly transport: 'unix' | 'tcp';
+  readonly memory: number;
+  readonly channels: number;
+  readonly workload?: Workload;
+  readonly rate?: number;
+  readonly runs: number;
+  readonly fresh?: true;
+  readonly downtimeLimit: number;
+  readonly postcopyBandwidth: number;
+  readonly json?: true;
+  readonly svg?: string;
+}
+
+/** `godwit bench`: what this machine makes of a migration, beside what it could at best. */
+export function registerBench(program: Command): void {
+  const bench = program.command('bench').description('measure migrations, each beside its limit');
+  const mode = new Option('--mode <mode>', 'what to measure').choices(modes).default('precopy');
+  const memory = new Option('--memory <size>', 'of the guest, every page non-zero');
+  const transport = new Option('--transport <kind>', 'what it goes over');
+  const workload = new Option(
+    '--workload <kind>',
+    'of the guest (default: idle; random in postcopy)',
+  );
+  bench
+    .command('migrate')
+    .description(
+      'whole migrations between two processes, in turn with a raw pump of the same bytes',
+    )
+    .addOption(mode)
+    .addOption(memory.argParser(checkSize).default(parseSize('1G'), '1G'))
+    .addOption(transport.choices(['unix', 'tcp']).default('unix'))
+    .option('--channels <count>', 'streams of pages', checkCount, 1)
+    .addOption(workload.choices(workloads))
+    .option('--rate <pages/s>', RATE, checkCount)
+    .option('--runs <count>', 'how often; medians are shown', checkCount, 5)
+    .option('--fresh', 'into memory that was never touched, as users have it')
+    .option('--downtime-limit <ms>', 'of precopy', checkCount, 300)
+    .option('--postcopy-bandwidth <bytes/s>', 'of all but requested pages', checkSize, 0)
+    .option('--json', 'for programs: options, every run, and the figures')
+    .option('--svg <file>', 'also draw throughput over time and fault latencies')
+    .action(benchMigrate);
+}
+
+async function benchMigrate(options: CommandOptions): Promise<void> {
+  const bench = await loadBench();
+  using interruption = interruptible();
+  const result = await bench
+    .benchMigrate(toBenchOptions(bench, options), {
+      signal: interruption.signal,
+      onRun: (_, index) => console.error(`run ${index + 1} of ${options.runs} done`),
+    })
+    .catch((error: unknown) => {
+      if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+      throw error;
+    });
+  const { json = false, svg } = options;
+  console.log(json ? JSON.stringify(result) : bench.resultLines(result).join('\n'));
+  if (svg !== undefined) await writeFile(svg, bench.migrationChart(result));
+}
+
+function toBenchOptions(bench: BenchPackage, options: CommandOptions): MigrateBenchOptions {
+  const { mode, memory, fresh = false, downtimeLimit } = options;
+  const { transport, channels, runs, postcopyBandwidth } = options;
+  const guest = bench.defaultGuest(mode);
+  const { workload = guest.workload, rate = guest.rate } = options;
+  const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
+  return { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
+}
+
+async function loadBench(): Promise<BenchPackage> {
+  try {
+    // The build exports what the interface names; nothing else is taken from it.
+    return (await import(BENCH.href)) as BenchPackage;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+    const message = 'the benchmarks are not built: run pnpm build in a checkout of godwit';
+    throw new UsageError(message, { cause });
+  }
+}
+
+/** Ctrl-C and its like end the waits, so that processes and files are gone on the way out. */
+function interruptible(): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const interrupt = (name: string): void => controller.abort(new Error(`ended by ${name}`));
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const name of names) process.on(name, interrupt);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      for (const name of names) process.removeListener(name, interrupt);
+    },
+  };
+}
+
+function checkSize(text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+function checkCount(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
+  throw new InvalidArgumentError(`'${text}' is not a whole number`);
+}
