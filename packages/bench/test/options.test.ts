@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+
+import { checkOptions, defaultGuest, memoryKind } from '../src/migrate/options.ts';
+import { someOptions } from './some-runs.ts';
+
+test('more than one channel is refused by name, not ignored', () => {
+  expect(() => checkOptions({ ...someOptions, channels: 4 })).toThrow(/multifd is not implemented/);
+  expect(() => checkOptions({ ...someOptions, channels: 0 })).toThrow(RangeError);
+  expect(() => checkOptions(someOptions)).not.toThrow();
+});
+
+test.each([
+  { runs: 0 },
+  { runs: 1.5 },
+  { runs: 1001 },
+  { memoryBytes: 2 ** 24 - 4096 },
+  { memoryBytes: 2 ** 24 + 1 },
+])('%o is refused', (change) => {
+  expect(() => checkOptions({ ...someOptions, ...change })).toThrow(RangeError);
+});
+
+test('only a precopy can find its memory preallocated', () => {
+  expect(memoryKind({ ...someOptions, mode: 'precopy' })).toBe('preallocated');
+  expect(memoryKind({ ...someOptions, mode: 'postcopy' })).toBe('warmed');
+  expect(memoryKind({ ...someOptions, mode: 'recovery' })).toBe('warmed');
+  expect(memoryKind({ ...someOptions, mode: 'precopy', fresh: true })).toBe('fresh');
+  expect(memoryKind({ ...someOptions, mode: 'postcopy', fresh: true })).toBe('fresh');
+});
+
+test('a postcopy has a guest that misses pages', () => {
+  expect(defaultGuest('precopy').workload).toBe('idle');
+  expect(defaultGuest('postcopy').workload).not.toBe('idle');
+  expect(defaultGuest('recovery').workload).not.toBe('idle');
+});
