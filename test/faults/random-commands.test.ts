@@ -8,7 +8,7 @@ import { CALM_RATE, converging, crawling } from '../support/parameters.ts';
 import { Random, seed } from '../support/seed.ts';
 import { within } from '../support/wait.ts';
 
-const ROUNDS = 8;
+const ROUNDS = 3;
 const COMMANDS = 30;
 const SETTLING_ATTEMPTS = 8;
 

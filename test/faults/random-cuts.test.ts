@@ -6,7 +6,7 @@ import { endless, fast } from '../support/parameters.ts';
 import { Random } from '../support/seed.ts';
 
 const modes = ['precopy', 'postcopy'] as const;
-const ROUNDS = 6;
+const ROUNDS = 3;
 /** Memory of 8 MiB with vga.vram is 12 MiB on the wire, some of it more than once. */
 const BYTES_MAX = 16 * 1024 * 1024;
 
