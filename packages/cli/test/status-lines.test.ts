@@ -83,6 +83,7 @@ test('a destination says where it listens, what has come and how long its guest 
       'latency-p50-us': 85,
       'latency-p90-us': 120,
       'latency-p99-us': 2300,
+      'latency-max-us': 5000,
       'latency-dist': [],
     },
   };

@@ -1,47 +1,27 @@
 import { writeFile } from 'node:fs/promises';
 
+import {
+  type BenchMode,
+  benchMigrate,
+  benchModes,
+  type BenchTransport,
+  benchTransports,
+  defaultGuest,
+  type MigrateBenchOptions,
+  migrationChart,
+  resultLines,
+} from '@godwit/bench';
 import { type Workload, workloads } from '@godwit/guest';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { UsageError } from '../errors.ts';
 import { parseSize } from '../sizes.ts';
 
-/** By its file: the package is the workspace's own, is not published, and need not be there. */
-const BENCH = new URL('../../../bench/dist/index.js', import.meta.url);
-
 const RATE = 'how many pages it visits, 0: as many as it can (default: 0; 100000 in postcopy)';
-
-const modes = ['precopy', 'postcopy', 'recovery'] as const;
-type BenchMode = (typeof modes)[number];
-
-/** What `@godwit/bench` takes. */
-interface MigrateBenchOptions {
-  readonly mode: BenchMode;
-  readonly transport: 'unix' | 'tcp';
-  readonly memoryBytes: number;
-  readonly channels: number;
-  readonly workload: Workload;
-  readonly rate: number;
-  readonly runs: number;
-  readonly fresh: boolean;
-  readonly downtimeLimitMillis: number;
-  readonly postcopyBandwidth: number;
-}
-
-/** As much of `@godwit/bench` as is used here; a result is handed on and not looked into. */
-interface BenchPackage {
-  defaultGuest(mode: BenchMode): { workload: Workload; rate: number };
-  benchMigrate(
-    options: MigrateBenchOptions,
-    hooks: { signal: AbortSignal; onRun: (run: unknown, index: number) => void },
-  ): Promise<object>;
-  resultLines(result: object): string[];
-  migrationChart(result: object): string;
-}
 
 interface CommandOptions {
   readonly mode: BenchMode;
-  readonly transport: 'unix' | 'tcp';
+  readonly transport: BenchTransport;
   readonly memory: number;
   readonly channels: number;
   readonly workload?: Workload;
@@ -57,7 +37,9 @@ interface CommandOptions {
 /** `godwit bench`: what this machine makes of a migration, beside what it could at best. */
 export function registerBench(program: Command): void {
   const bench = program.command('bench').description('measure migrations, each beside its limit');
-  const mode = new Option('--mode <mode>', 'what to measure').choices(modes).default('precopy');
+  const mode = new Option('--mode <mode>', 'what to measure')
+    .choices(benchModes)
+    .default('precopy');
   const memory = new Option('--memory <size>', 'of the guest, every page non-zero');
   const transport = new Option('--transport <kind>', 'what it goes over');
   const workload = new Option(
@@ -71,7 +53,7 @@ export function registerBench(program: Command): void {
     )
     .addOption(mode)
     .addOption(memory.argParser(checkSize).default(parseSize('1G'), '1G'))
-    .addOption(transport.choices(['unix', 'tcp']).default('unix'))
+    .addOption(transport.choices(benchTransports).default('unix'))
     .option('--channels <count>', 'streams of pages', checkCount, 1)
     .addOption(workload.choices(workloads))
     .option('--rate <pages/s>', RATE, checkCount)
@@ -81,44 +63,30 @@ export function registerBench(program: Command): void {
     .option('--postcopy-bandwidth <bytes/s>', 'of all but requested pages', checkSize, 0)
     .option('--json', 'for programs: options, every run, and the figures')
     .option('--svg <file>', 'also draw throughput over time and fault latencies')
-    .action(benchMigrate);
+    .action(runBench);
 }
 
-async function benchMigrate(options: CommandOptions): Promise<void> {
-  const bench = await loadBench();
+async function runBench(options: CommandOptions): Promise<void> {
   using interruption = interruptible();
-  const result = await bench
-    .benchMigrate(toBenchOptions(bench, options), {
-      signal: interruption.signal,
-      onRun: (_, index) => console.error(`run ${index + 1} of ${options.runs} done`),
-    })
-    .catch((error: unknown) => {
-      if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
-      throw error;
-    });
+  const result = await benchMigrate(toBenchOptions(options), {
+    signal: interruption.signal,
+    onRun: (_, index) => console.error(`run ${index + 1} of ${options.runs} done`),
+  }).catch((error: unknown) => {
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  });
   const { json = false, svg } = options;
-  console.log(json ? JSON.stringify(result) : bench.resultLines(result).join('\n'));
-  if (svg !== undefined) await writeFile(svg, bench.migrationChart(result));
+  console.log(json ? JSON.stringify(result) : resultLines(result).join('\n'));
+  if (svg !== undefined) await writeFile(svg, migrationChart(result));
 }
 
-function toBenchOptions(bench: BenchPackage, options: CommandOptions): MigrateBenchOptions {
+function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { mode, memory, fresh = false, downtimeLimit } = options;
   const { transport, channels, runs, postcopyBandwidth } = options;
-  const guest = bench.defaultGuest(mode);
+  const guest = defaultGuest(mode);
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   return { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
-}
-
-async function loadBench(): Promise<BenchPackage> {
-  try {
-    // The build exports what the interface names; nothing else is taken from it.
-    return (await import(BENCH.href)) as BenchPackage;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
-    const message = 'the benchmarks are not built: run pnpm build in a checkout of godwit';
-    throw new UsageError(message, { cause });
-  }
 }
 
 /** Ctrl-C and its like end the waits, so that processes and files are gone on the way out. */

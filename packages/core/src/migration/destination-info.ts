@@ -38,7 +38,7 @@ export interface FaultInfo {
   readonly 'latency-p90-us': number;
   readonly 'latency-p99-us': number;
   /** Exact, where the others are the upper edge of a bucket. */
-  readonly 'latency-max-us'?: number;
+  readonly 'latency-max-us': number;
   /** [n]: from 2^n to 2^(n+1) microseconds. */
   readonly 'latency-dist': readonly number[];
 }
