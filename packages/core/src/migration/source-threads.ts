@@ -53,9 +53,14 @@ export class SourceThreads {
     return this.dirty.reduce((sum, bitmap) => sum + bitmap.count(), 0);
   }
 
-  /** After every link is closed; writes are not noted any more. */
-  async end(): Promise<void> {
+  /** Writes are not noted any more: another migration may begin to. A dead thread notes none either. */
+  async untrack(): Promise<void> {
     await this.sender.call('untrack', undefined).catch(() => undefined);
+  }
+
+  /** After every link is closed. */
+  async end(): Promise<void> {
+    await this.untrack();
     await Promise.all([this.sender.end(), this.returnPath.end()]);
   }
 }

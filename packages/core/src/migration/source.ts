@@ -275,7 +275,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   async #giveBack(reason: Error): Promise<void> {
     const error = await resumeHere(this.#guest, this.#stoppedHere, this.#link?.lost ?? reason);
     if (this.#link !== undefined) await sayGoodbye(this.#link, error, CANCEL_GRACE_MILLIS);
-    await this.#threads.sender.call('untrack', undefined);
+    await this.#threads.untrack();
     if (this.#status.is('cancelling')) return this.#status.move('cancelling', 'cancelled');
     this.#error = explainSource(error, this.status, this.#handedOver);
     this.#status.leaveFor('failed');
