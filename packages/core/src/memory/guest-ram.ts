@@ -85,7 +85,7 @@ function checkSpec(spec: RamBlockSpec, specs: readonly RamBlockSpec[]): void {
     );
   }
   if (!Number.isSafeInteger(byteLength) || byteLength <= 0 || byteLength % pageBytes !== 0) {
-    const message = `RAM block '${id}': ${byteLength} bytes are not a multiple of ${pageBytes}`;
+    const message = `RAM block '${id}': ${byteLength} bytes are not a positive multiple of ${pageBytes}`;
     throw new MigrationError('ERR_ARGUMENT', message);
   }
 }

@@ -112,7 +112,7 @@ export class Conversation {
     try {
       const proof = incoming.load(state);
       this.#expectSoon(() => 'the order to run');
-      await link.send({ t: 'loaded', ...proof });
+      await link.sendLoaded(proof, () => incoming.discard());
     } catch (error) {
       if (!(error instanceof ChannelError)) {
         await link.send({ t: 'failed', why: (error as Error).message });

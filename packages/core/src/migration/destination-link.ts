@@ -1,4 +1,10 @@
-import { type Channel, ChannelError, type ControlMessage, encodeControl } from '@godwit/transport';
+import {
+  type Channel,
+  ChannelError,
+  type ControlMessage,
+  encodeControl,
+  type ReceivedProof,
+} from '@godwit/transport';
 import type { PlacingMode, RamReceiverEvent } from '../threads/ram-receiver-api.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -47,6 +53,22 @@ export class DestinationLink implements AsyncDisposable {
 
   async send(...messages: readonly ControlMessage[]): Promise<void> {
     await this.sendFrames(messages.map(encodeControl));
+  }
+
+  /**
+   * The word that allows the order to run.
+   *
+   * @param onUnsent it cannot have arrived, so the order will not come either.
+   */
+  async sendLoaded(proof: ReceivedProof, onUnsent: () => void): Promise<void> {
+    try {
+      await this.#threads.fault.call('write', [encodeControl({ t: 'loaded', ...proof })]);
+    } catch (error) {
+      // The socket refused it; of a thread that died nobody knows what it did before.
+      if (error instanceof ChannelError) onUnsent();
+      this.drop(error as Error);
+      throw error;
+    }
   }
 
   async sendFrames(frames: readonly Uint8Array[]): Promise<void> {

@@ -38,7 +38,7 @@ export class DestinationThreads {
   readonly fault: Thread<FaultCommands, FaultEvent>;
   readonly #eventfd = createEventfd();
   #userfaultfd = -1;
-  readonly #sharedUserfaultfd = new Int32Array(new SharedArrayBuffer(4)).fill(-1);
+  readonly #sharedUserfaultfd = new Int32Array(new SharedArrayBuffer(8));
   #blocktime: readonly (readonly [threadId: number, millis: number])[] = [];
   /** A missing page could be touched: the ranges must stay registered. */
   #watching = false;
@@ -54,6 +54,7 @@ export class DestinationThreads {
       ledger: new FaultLedger().buffer,
     };
     const counters = this.receiverCounters.buffer;
+    this.#sharedUserfaultfd[0] = -1;
     const userfaultfd = this.#sharedUserfaultfd.buffer;
     const main: RamReceiverData = { ...shared, userfaultfd, role: 'main', counters };
     const urgent: RamReceiverData = {

@@ -6,10 +6,12 @@ import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { Conversation } from './conversation.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
+import type { PlacingMode } from '../threads/ram-receiver-api.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { IncomingGuest } from './incoming-guest.ts';
+import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
 
@@ -26,6 +28,9 @@ interface DestinationEvents {
   /** Every change of status, exactly once. */
   status: [status: DestinationStatus];
 }
+
+/** How long a destination that is closed waits for the source to note its completion. */
+const LAST_WORD_MILLIS = 1000;
 
 /**
  * One incoming migration, from listening to its end. The guest runs here only by the source's order;
@@ -128,8 +133,13 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
    */
   async close(): Promise<void> {
     await this.#doorkeeper.close();
-    this.#link?.drop(new ChannelError('ERR_ABORTED', 'the destination was closed'));
     this.#running ??= this.#end();
+    if (this.#incoming.phase === 'complete' && this.#link !== undefined) {
+      // The source's last word is on its way: without it, it would have to recover to learn the end.
+      const limit = { timeoutMillis: LAST_WORD_MILLIS, what: "the source's 'finished'" };
+      await withLimit(this.#running, limit).catch(() => undefined);
+    }
+    this.#link?.drop(new ChannelError('ERR_ABORTED', 'the destination was closed'));
     await this.#running;
   }
 
@@ -145,8 +155,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** @returns whether the migration is over, rather than this link. */
   async #serveLink(main: Channel): Promise<boolean> {
-    const mode = this.#threads.isWatching ? 'postcopy' : 'precopy';
-    const link = new DestinationLink(this.#threads, main, mode);
+    const link = new DestinationLink(this.#threads, main, this.#placingMode());
     this.#link = link;
     this.#doorkeeper.onUrgent = (urgent) => link.attachUrgent(urgent);
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);
@@ -166,13 +175,18 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     try {
       await conversation.hold();
     } catch (error) {
-      reason = link.lost ?? (error as Error);
+      reason = error instanceof MigrationError ? error : (link.lost ?? (error as Error));
     }
     await link.close();
     this.#link = undefined;
     await conversation.completeIfDone(); // the link may have died after its last page
     if (this.#incoming.phase === 'complete') this.#error = undefined;
     return reason === undefined ? true : this.#afterLink(reason);
+  }
+
+  #placingMode(): PlacingMode {
+    if (this.#threads.isWatching) return 'postcopy';
+    return this.#incoming.phase === 'new' ? 'precopy' : 'sealed';
   }
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */

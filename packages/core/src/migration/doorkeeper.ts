@@ -20,6 +20,7 @@ export class Doorkeeper {
   #session: Session | undefined;
   #epoch = 0;
   #listener: Listener | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
   #waitingMain: Channel | undefined;
   #closed = false;
   #wake: () => void = () => undefined;
@@ -34,15 +35,27 @@ export class Doorkeeper {
 
   /** @throws {ChannelError} `ERR_LISTEN`; who listened before still does. */
   async listen(address: Address, timeoutMillis: number): Promise<Address> {
+    const turn = this.#turn.then(async () => await this.#listen(address, timeoutMillis));
+    this.#turn = turn.catch(() => undefined);
+    return await turn;
+  }
+
+  /** One at a time: of two calls at once the second finds what the first has opened. */
+  async #listen(address: Address, timeoutMillis: number): Promise<Address> {
     const old = this.#listener;
     if (old !== undefined && sameAddress(old.address, address)) return old.address;
-    this.#listener = await Listener.open(address, {
+    const listener = await Listener.open(address, {
       timeoutMillis,
       admit: (hello) => this.#admit(hello),
       onChannel: (channel, hello) => this.#enter(channel, hello),
     });
+    if (this.#closed) {
+      await listener.close();
+      throw new ChannelError('ERR_ABORTED', 'the incoming migration has ended');
+    }
+    this.#listener = listener;
     await old?.close();
-    return this.#listener.address;
+    return listener.address;
   }
 
   /** @returns the next main connection, or nothing once closed. */
@@ -68,6 +81,7 @@ export class Doorkeeper {
     this.#closed = true;
     this.#wake();
     this.#waitingMain?.close();
+    await this.#turn;
     await this.#listener?.close();
     this.#listener = undefined;
   }

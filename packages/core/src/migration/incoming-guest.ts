@@ -58,7 +58,9 @@ export class IncomingGuest {
         await this.#threads.preparePostcopy();
       } catch (error) {
         const { message } = error as Error;
-        return `capability 'postcopy-ram' cannot be had here (${message}): see godwit doctor`;
+        const files = ram.some((block) => block.backing.startsWith('file:'));
+        const hint = files ? 'missing pages need anon or memfd backing' : 'see godwit doctor';
+        return `capability 'postcopy-ram' cannot be had here (${message}): ${hint}`;
       }
     }
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
@@ -100,6 +102,9 @@ export class IncomingGuest {
   async run(paused: boolean, beforeFirst: () => void): Promise<void> {
     this.expect('run', 'loaded', 'running', 'complete');
     if (this.#phase !== 'loaded') return;
+    if (!this.#isPostcopy && !this.#threads.received.isComplete) {
+      throw new MigrationError('ERR_INCOMPLETE', 'pages are missing that had arrived');
+    }
     this.#phase = 'running';
     if (this.#isPostcopy) beforeFirst();
     if (!paused) await this.#guest.resume();

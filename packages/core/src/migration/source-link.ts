@@ -14,13 +14,16 @@ export class SourceLink implements AsyncDisposable {
   readonly recvBitmaps: RecvBitmaps;
   readonly #threads: SourceThreads;
   readonly #main: Channel;
+  readonly #stallMillis: () => number;
   readonly #reading: Promise<void>;
   #writing: Promise<unknown> = Promise.resolve();
   #urgent: Channel | undefined;
   #transfer = 0;
   #lost: Error | undefined;
 
-  constructor(threads: SourceThreads, main: Channel) {
+  /** @param stallMillis how long a write that keeps somebody waiting may make no progress. */
+  constructor(threads: SourceThreads, main: Channel, stallMillis: () => number) {
+    this.#stallMillis = stallMillis;
     this.#threads = threads;
     this.#main = main;
     this.recvBitmaps = new RecvBitmaps(threads.blockPages);
@@ -54,18 +57,20 @@ export class SourceLink implements AsyncDisposable {
   }
 
   async sendFrames(frames: readonly Uint8Array[]): Promise<void> {
-    await this.#write(this.#threads.sender.call('write', frames));
+    await this.#writeInTime(this.#threads.sender.call('write', frames));
   }
 
   async discard(): Promise<void> {
-    await this.#write(this.#threads.sender.call('discard', undefined));
+    await this.#writeInTime(this.#threads.sender.call('discard', undefined));
   }
 
   /** Sends what is dirty. @returns when all is sent, or soon after `stopTransfer`. */
   async transfer(order: Omit<TransferOrder, 'transfer'>): Promise<TransferResult> {
     this.#transfer = this.#threads.nextTransfer();
     const { sender } = this.#threads;
-    return await this.#write(sender.call('transfer', { ...order, transfer: this.#transfer }));
+    const sent = sender.call('transfer', { ...order, transfer: this.#transfer });
+    // Under a limit it may sleep for long; the guest stands still under none.
+    return await (order.rate === 'unlimited' ? this.#writeInTime(sent) : this.#write(sent));
   }
 
   stopTransfer(): void {
@@ -95,6 +100,28 @@ export class SourceLink implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** A peer that takes nothing any more is the end of the link as well. */
+  async #writeInTime<T>(writing: Promise<T>): Promise<T> {
+    const millis = this.#stallMillis();
+    let bytes = this.#sentBytes();
+    const timer = setInterval(() => {
+      const now = this.#sentBytes();
+      if (now === bytes) {
+        this.drop(new ChannelError('ERR_TIMEOUT', `nothing could be sent for ${millis} ms`));
+      }
+      bytes = now;
+    }, millis);
+    try {
+      return await this.#write(writing);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  #sentBytes(): number {
+    return this.#threads.senderCounters.get('bytes');
   }
 
   /** A write that fails is the end of the link, whichever side noticed first. */

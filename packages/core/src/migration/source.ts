@@ -61,6 +61,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
   #passes = 0;
+  readonly #stallMillis = (): number => this.#parameters['x-handshake-timeout'];
   readonly #tellPass = (): void => void this.emit('pass', ++this.#passes);
   #error: Error | undefined;
 
@@ -111,8 +112,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** A wish, as in QEMU: if precopy converges first, the migration completes as precopy. */
   startPostcopy(): void {
     if (!this.#options.capabilities['postcopy-ram']) {
-      const message = "capability 'postcopy-ram' must be on before the migration starts";
-      throw new MigrationError('ERR_STATE', message);
+      throw new MigrationError('ERR_STATE', "capability 'postcopy-ram' must be on before migrate");
     }
     this.#postcopyWanted = true;
     if (this.#status.is('setup', 'active')) this.#link?.stopTransfer();
@@ -123,7 +123,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     if (this.#status.is('none', 'cancelling', 'cancelled', 'completed', 'failed')) return;
     const { status } = this;
     if (this.#handedOver || !this.#status.can('cancelling')) {
-      const message = `cannot cancel in ${status}: the guest may run at the destination; use migrate-pause and recover`;
+      const message = `cannot cancel in ${status}: the guest may run at the destination; recovery (migrate with resume) ends it`;
       throw new MigrationError('ERR_STATE', message);
     }
     this.#status.leaveFor('cancelling');
@@ -207,7 +207,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   async #open(address: Address): Promise<void> {
     const options = { ...handshake(this.#waits()), newSession: true };
     const main = await dialMain(address, this.#session, options);
-    this.#link = new SourceLink(this.#threads, main);
+    this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
     await agree(this.#context(), this.#options.uuid);
   }
 
@@ -257,7 +257,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   async #recover(address: Address): Promise<void> {
     this.#session.epoch += 1;
     const main = await dialMain(address, this.#session, handshake(this.#waits()));
-    this.#link = new SourceLink(this.#threads, main);
+    this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
     this.#error = undefined;
     this.#status.move('postcopy-recover-setup', 'postcopy-recover');
     const context = this.#context();

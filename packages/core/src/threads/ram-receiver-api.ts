@@ -9,12 +9,15 @@ export interface RamReceiverData {
   readonly requested: readonly SharedArrayBuffer[];
   readonly ledger: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  /** One word: -1 before postcopy-ram was agreed on. */
+  /** Two words: the userfaultfd, -1 before postcopy-ram was agreed on; and 1 once postcopy listens. */
   readonly userfaultfd: SharedArrayBuffer;
 }
 
-/** How pages are taken: into plain memory, or placed under a guest that may wait for them. */
-export type PlacingMode = 'precopy' | 'postcopy';
+/**
+ * How pages are taken: into plain memory, placed under a guest that may wait for them, or not at all:
+ * after the device state of a precopy nothing may change any more.
+ */
+export type PlacingMode = 'precopy' | 'postcopy' | 'sealed';
 
 export type RamReceiverCommands = {
   /** Reads the descriptor until the link ends. @returns when it has ended, between two frames. */

@@ -64,9 +64,9 @@ function receiveFrame(reader: FrameReader): void {
   counters.add('bytes', header.bodyBytes);
   switch (header.type) {
     case FrameType.PAGES:
-      return mode === 'postcopy' ? placeRun(reader) : readRun(reader);
+      return isPlacing(header) ? placeRun(reader) : readRun(reader);
     case FrameType.ZERO:
-      return mode === 'postcopy' ? placeZeroRun(header) : zeroRun(header);
+      return isPlacing(header) ? placeZeroRun(header) : zeroRun(header);
     case FrameType.HEARTBEAT:
       return;
     default:
@@ -75,13 +75,22 @@ function receiveFrame(reader: FrameReader): void {
   }
 }
 
+/** @throws {ChannelError} `ERR_PROTOCOL`: no page belongs here now. */
+function isPlacing(header: FrameHeader): boolean {
+  if (mode === 'sealed') throw unexpected(header);
+  // The urgent channel is open before the ranges are registered, and silent until then.
+  if (mode === 'postcopy' && Atomics.load(sharedUserfaultfd, 1) === 0) throw unexpected(header);
+  return mode === 'postcopy';
+}
+
 function receiveMainFrame(reader: FrameReader): void {
   const { header } = reader;
   switch (header.type) {
     case FrameType.DISCARD:
-      if (mode === 'postcopy') throw unexpected(header);
+      if (mode !== 'precopy') throw unexpected(header);
       return discardRuns(header, reader.readBody());
     case FrameType.DEVICE:
+      if (mode === 'precopy') mode = 'sealed';
       return report({ type: 'device', state: reader.readBody() });
     case FrameType.CONTROL: {
       const message = decodeControl(reader.readBody());
@@ -96,10 +105,11 @@ function receiveMainFrame(reader: FrameReader): void {
 /** From here on a page is there or is missing; the source has said which of them are stale. */
 function beginPostcopy(): void {
   const userfaultfd = userfaultfdNow();
-  if (userfaultfd < 0 || mode === 'postcopy') {
+  if (userfaultfd < 0 || mode !== 'precopy') {
     throw new ChannelError('ERR_PROTOCOL', "'listen' without postcopy-ram, or twice");
   }
   watchMissing(userfaultfd, blocks);
+  Atomics.store(sharedUserfaultfd, 1, 1);
   mode = 'postcopy';
 }
 
