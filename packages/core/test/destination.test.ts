@@ -1,0 +1,92 @@
+import { pageBytes } from '@godwit/posix';
+import { type Address, encodeDevice, FrameType } from '@godwit/transport';
+import { once } from 'node:events';
+import { expect, onTestFinished, test } from 'vitest';
+import { DestinationMigration } from '../src/migration/destination.ts';
+import { control, HandMadeSource, parameters, QuietGuest, runFrame } from './hand-made-peer.ts';
+import { pageOf, realRam } from './real-ram.ts';
+
+const PAGES = 32;
+const device = encodeDevice(Uint8Array.of(1));
+const allZero = runFrame(FrameType.ZERO, PAGES, 0);
+const anyPort: Address = { type: 'tcp', host: '127.0.0.1', port: 0 };
+
+async function listening() {
+  const ram = realRam([PAGES]);
+  const guest = new QuietGuest(ram, false);
+  const options = { parameters: () => parameters, vcpus: 1, blocktime: false };
+  const destination = new DestinationMigration(guest, options);
+  onTestFinished(async () => await destination.close());
+  const address = await destination.listen(anyPort);
+  return { destination, guest, ram, source: await HandMadeSource.open(address) };
+}
+
+async function reaches(destination: DestinationMigration, status: string): Promise<void> {
+  while (destination.status !== status) {
+    await once(destination, 'status', { signal: AbortSignal.timeout(10_000) });
+  }
+}
+
+test.each(Array.from({ length: 12 }, (_, i) => i))(
+  'a source that gives up right behind the device state is not waited for (try %i)',
+  async () => {
+    const { destination, guest, ram, source } = await listening();
+    source.send(source.start(ram));
+    await reaches(destination, 'active');
+    source.send(allZero, device, control({ t: 'abandon', why: 'cancelled' }));
+    source.channel.shutdown();
+    await reaches(destination, 'failed');
+    expect(guest.running).toBe(false);
+  },
+);
+
+const changes = {
+  PAGES: runFrame(FrameType.PAGES, 1, pageBytes),
+  ZERO: runFrame(FrameType.ZERO, PAGES, 0),
+  DISCARD: runFrame(FrameType.DISCARD, PAGES, PAGES / 8),
+};
+
+test.each(Object.entries(changes))(
+  'after the device state of a precopy %s is refused, and memory is as it was',
+  async (_name, frame) => {
+    const { destination, guest, ram, source } = await listening();
+    source.send(source.start(ram));
+    await reaches(destination, 'active');
+    source.send(runFrame(FrameType.PAGES, PAGES, PAGES * pageBytes), device);
+    await source.hears('loaded');
+    source.send(frame);
+    await reaches(destination, 'postcopy-paused');
+    expect(destination.error?.message).toContain('does not belong here');
+    expect(guest.running).toBe(false);
+    expect(pageOf(ram[0], 0).every((byte) => byte === 0xff)).toBe(true);
+  },
+);
+
+test('a precopy with a page missing is refused before the guest could run', async () => {
+  const { destination, guest, ram, source } = await listening();
+  source.send(source.start(ram));
+  await reaches(destination, 'active');
+  source.send(runFrame(FrameType.ZERO, PAGES - 1, 0), device, control({ t: 'run', paused: false }));
+  await reaches(destination, 'failed');
+  expect(destination.error?.message).toContain('1 pages have not arrived');
+  expect(guest.running).toBe(false);
+});
+
+test('of recoveries asked for at once one address is left, the last', async () => {
+  const { destination, ram, source } = await listening();
+  source.send(source.start(ram));
+  await reaches(destination, 'active');
+  source.send(allZero, device);
+  await source.hears('loaded');
+  source.channel.shutdown();
+  await reaches(destination, 'postcopy-paused');
+  const addresses = await Promise.all(
+    [1, 2, 3].map(async () => await destination.recoverAt(anyPort)),
+  );
+  for (const address of addresses.slice(0, -1)) {
+    await expect(HandMadeSource.open(address)).rejects.toMatchObject({ code: 'ERR_CONNECT' });
+  }
+  await expect(HandMadeSource.open(addresses.at(-1) as Address)).rejects.toMatchObject({
+    code: 'ERR_REFUSED', // it answers, and knows no such session
+  });
+});

@@ -1,0 +1,106 @@
+import { read, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { pageBytes } from '@godwit/posix';
+import {
+  type Address,
+  type Channel,
+  type ControlMessage,
+  type ControlType,
+  dial,
+  encodeControl,
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  type FrameType,
+  newSession,
+} from '@godwit/transport';
+import { onTestFinished } from 'vitest';
+import type { Guest } from '../src/guest.ts';
+import type { RamBlock } from '../src/memory/ram-block.ts';
+import { parameterDefaults } from '../src/parameters.ts';
+
+const readDescriptor = promisify(read);
+
+export const parameters = { ...parameterDefaults, 'x-handshake-timeout': 500, 'max-bandwidth': 0 };
+
+/** A guest without vCPUs that remembers what was asked of it. */
+export class QuietGuest implements Guest {
+  readonly ram: readonly RamBlock[];
+  running: boolean;
+  onPause: () => void = () => undefined;
+
+  constructor(ram: readonly RamBlock[], running: boolean) {
+    this.ram = ram;
+    this.running = running;
+  }
+
+  pause(): Promise<void> {
+    this.running = false;
+    this.onPause();
+    return Promise.resolve();
+  }
+
+  resume(): Promise<void> {
+    this.running = true;
+    return Promise.resolve();
+  }
+
+  saveDeviceState(): Uint8Array {
+    return Uint8Array.of(1);
+  }
+
+  loadDeviceState(): void {
+    // it has none
+  }
+}
+
+/** A source that says what it is told to, in whatever order. */
+export class HandMadeSource {
+  readonly session = newSession();
+  readonly channel: Channel;
+  #heard = '';
+
+  private constructor(channel: Channel) {
+    this.channel = channel;
+    onTestFinished(() => channel.close());
+  }
+
+  static async open(address: Address): Promise<HandMadeSource> {
+    const session = newSession();
+    const options = { session, role: 'main', epoch: 0, newSession: true } as const;
+    return new HandMadeSource(await dial(address, { ...options, timeoutMillis: 5000 }));
+  }
+
+  /** All in one write. */
+  send(...frames: readonly Uint8Array[]): void {
+    writeSync(this.channel.descriptor, Buffer.concat(frames));
+  }
+
+  /** Waits, on another thread, until the destination has said this. */
+  async hears(type: ControlType): Promise<void> {
+    while (!this.#heard.includes(type)) this.#heard += await readSome(this.channel);
+  }
+
+  start(ram: readonly RamBlock[], caps: readonly string[] = []): Uint8Array {
+    const blocks = ram.map((block) => [block.id, block.byteLength] as const);
+    return control({ t: 'start', page: pageBytes, blocks, caps, uuid: null });
+  }
+}
+
+/** What a channel brings next, as text: control messages carry their names in it. */
+export async function readSome(channel: Channel): Promise<string> {
+  const bytes = Buffer.alloc(4096);
+  const { bytesRead } = await readDescriptor(channel.descriptor, bytes, 0, bytes.byteLength, null);
+  if (bytesRead === 0) throw new Error('the other side has closed the connection');
+  return bytes.toString('latin1', 0, bytesRead);
+}
+
+export function control(message: ControlMessage): Uint8Array {
+  return encodeControl(message);
+}
+
+/** A frame of one run of pages in block 0; what its body holds does not matter. */
+export function runFrame(type: FrameType, pageCount: number, bodyBytes: number): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + bodyBytes).fill(0xff, FRAME_HEADER_BYTES);
+  encodeFrameHeader(new DataView(frame.buffer), 0, type, 0, 0, pageCount, bodyBytes);
+  return frame;
+}
