@@ -20,9 +20,7 @@ test('a guest that was stopped goes on when the link takes nothing any more', as
     }),
     onChannel: (channel: Channel) => {
       onTestFinished(() => channel.close());
-      void readSome(channel).then(() => {
-        writeSync(channel.descriptor, encodeControl({ t: 'started' })); // and reads no more
-      });
+      void startAndStall(channel);
     },
   });
   onTestFinished(async () => await listener.close());
@@ -35,3 +33,9 @@ test('a guest that was stopped goes on when the link takes nothing any more', as
   expect(source.error?.message).toContain('nothing could be sent');
   expect(guest.running).toBe(true);
 });
+
+/** Adopts the migration, and reads no more. */
+async function startAndStall(channel: Channel): Promise<void> {
+  await readSome(channel);
+  writeSync(channel.descriptor, encodeControl({ t: 'started' }));
+}
