@@ -39,7 +39,7 @@ describe.each(transports)('postcopy over %s', (transport) => {
     });
 
     test('the connections are those that were agreed on', async () => {
-      await withPair({ ...options, memory: '16M' }, async (pair) => {
+      await withPair({ ...options }, async (pair) => {
         const link = await pair.openLink();
         await pair.migrateByPostcopy(link.uri);
         await pair.waitForBoth('completed');
@@ -72,7 +72,7 @@ test('a guest whose memory is a memfd survives postcopy', async () => {
 
 test('a guest that waits for a page gets it while the bulk crawls', async () => {
   const crawl = { ...endless, 'max-postcopy-bandwidth': 4096 };
-  const options = { workload: 'random', postcopy: true, parameters: crawl, memory: '16M' } as const;
+  const options = { workload: 'random', postcopy: true, parameters: crawl } as const;
   await withPair(options, async (pair) => {
     await pair.untilPostcopyActive();
     interface Faults {

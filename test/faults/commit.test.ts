@@ -57,7 +57,7 @@ describe.each(modes)('%s', (mode) => {
       const transport = random.pick(transports);
       const postcopy = mode === 'postcopy';
       const parameters = postcopy ? endless : fast;
-      await withPair({ transport, postcopy, memory: '16M', parameters }, async (pair) => {
+      await withPair({ transport, postcopy, parameters }, async (pair) => {
         const { source, destination } = pair;
         const link = await pair.openLink();
         const kind = random.pick(['rst', 'fin'] as const);
@@ -80,7 +80,7 @@ describe.each(modes)('%s', (mode) => {
     const random = new Random(`${mode} twice`);
     const postcopy = mode === 'postcopy';
     const parameters = postcopy ? endless : fast;
-    await withPair({ postcopy, memory: '16M', parameters }, async (pair) => {
+    await withPair({ postcopy, parameters }, async (pair) => {
       const { source, destination } = pair;
       const link = await pair.openLink();
       let cut = link.cutWhen({ frame: 'run', at: 'before' });

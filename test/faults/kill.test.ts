@@ -68,7 +68,7 @@ describe.each(transports)('over %s', (transport) => {
 
 describe.each(modes)('during the commit of %s', (mode) => {
   const postcopy = mode === 'postcopy';
-  const options = { postcopy, memory: '16M', parameters: postcopy ? endless : fast } as const;
+  const options = { postcopy, parameters: postcopy ? endless : fast } as const;
 
   test('the source takes the guest back when the destination dies before the order', async () => {
     await withPair(options, async (pair) => {

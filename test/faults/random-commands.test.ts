@@ -90,6 +90,7 @@ describe('commands in any order', () => {
   test.each(rounds)('never make two owners of a guest, nor none (round %i)', async (round) => {
     const random = new Random(`commands ${round}`);
     const options = {
+      memory: '32M',
       transport: random.pick(transports),
       workload: random.pick(['sweep', 'random', 'zipf'] as const),
       rate: random.pick([CALM_RATE, 250_000, 0]),

@@ -23,7 +23,13 @@ const handshake = [
   { role: 'main', frame: 'resumed' },
 ] as const;
 
-const options = { postcopy: true, rate: CALM_RATE, parameters: crawling } as const;
+/** Enough pages that some are still missing after the last break. */
+const options = {
+  memory: '32M',
+  postcopy: true,
+  rate: CALM_RATE,
+  parameters: crawling,
+} as const;
 
 async function untilPaused(pair: Pair): Promise<LinkProxy> {
   const link = await pair.openLink();

@@ -291,7 +291,7 @@ export class GuestProcess implements AsyncDisposable {
 }
 
 function guestArguments(options: GuestOptions, socketPath: string): string[] {
-  const { memory = '32M', workload = 'zipf', seed = 7, rate, fill, vcpus, backing } = options;
+  const { memory = '16M', workload = 'zipf', seed = 7, rate, fill, vcpus, backing } = options;
   const flags = {
     name: options.name,
     memory,

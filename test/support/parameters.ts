@@ -2,10 +2,10 @@
 export const fast = { 'max-bandwidth': 0 };
 
 /**
- * Precopy does not end by itself: nothing may be left to send, and the guest writes faster than this,
- * also where the machine is busy: a pass over 32 MiB takes long enough for it to find the time.
+ * Precopy does not end by itself: nothing may be left to send, and a guest writes several times faster
+ * than this, so that it keeps ahead also where the machine is busy and it gets little of it.
  */
-export const endless = { 'max-bandwidth': 250_000_000, 'downtime-limit': 0 };
+export const endless = { 'max-bandwidth': 60_000_000, 'downtime-limit': 0 };
 
 /** Ends an endless precopy with its next pass. */
 export const converging = { 'max-bandwidth': 0, 'downtime-limit': 10_000 };
