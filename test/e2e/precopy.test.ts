@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { transports } from '../support/addresses.ts';
-import type { Workload } from '../support/guest-process.ts';
+import type { Workload } from '../support/guest-options.ts';
 import { expectOwner, withPair } from '../support/pair.ts';
 import { converging, endless, fast } from '../support/parameters.ts';
 import { precopyOfDestination, precopyOfSource } from '../support/sequences.ts';

@@ -4,27 +4,9 @@ import { once } from 'node:events';
 import { existsSync, watch } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { QmpClient, type QmpEvent, QmpSocketError } from '@godwit/qmp';
+import { guestArguments, type GuestOptions } from './guest-options.ts';
 import { processResources, type ProcessResources, resourcesReturnTo } from './process-resources.ts';
-import type { TestDirectory } from './test-directory.ts';
 import { Journal, within } from './wait.ts';
-
-export type Workload = 'sweep' | 'random' | 'zipf' | 'idle';
-
-export interface GuestOptions {
-  readonly name: string;
-  readonly directory: TestDirectory;
-  /** An address or `defer`; left out, the guest runs here from the start. */
-  readonly incoming?: string | undefined;
-  readonly memory?: string | undefined;
-  readonly workload?: Workload | undefined;
-  /** Pages per second; 0 is unlimited. */
-  readonly rate?: number | undefined;
-  readonly fill?: number | undefined;
-  readonly vcpus?: number | undefined;
-  readonly seed?: number | undefined;
-  readonly backing?: string | undefined;
-  readonly extraArgs?: readonly string[] | undefined;
-}
 
 /** What QMP told, in order; times are of one clock for all processes of a machine. */
 export interface GuestEvent {
@@ -288,27 +270,6 @@ export class GuestProcess implements AsyncDisposable {
     });
     this.#cursors.set(name, position + 1);
   }
-}
-
-function guestArguments(options: GuestOptions, socketPath: string): string[] {
-  const { memory = '16M', workload = 'zipf', seed = 7, rate, fill, vcpus, backing } = options;
-  const flags = {
-    name: options.name,
-    memory,
-    workload,
-    seed,
-    rate,
-    fill,
-    vcpus,
-    backing,
-    incoming: options.incoming,
-    qmp: `unix:${socketPath}`,
-  };
-  const given = Object.entries(flags).filter(([, value]) => value !== undefined);
-  return [
-    ...given.flatMap(([flag, value]) => [`--${flag}`, String(value)]),
-    ...(options.extraArgs ?? []),
-  ];
 }
 
 function guestEvent({ event, timestamp, data = {} }: QmpEvent): GuestEvent {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { anyAddress, type Transport } from './addresses.ts';
-import { type ExitStatus, type GuestOptions, GuestProcess } from './guest-process.ts';
+import type { GuestOptions } from './guest-options.ts';
+import { type ExitStatus, GuestProcess } from './guest-process.ts';
 import { LinkProxy } from './link-proxy.ts';
+import { listeningAddress } from './listening-address.ts';
 import { verifyOwner, type VerifyOptions, verifyRunning } from './ownership.ts';
 import { seed } from './seed.ts';
 import { assertLegalSteps } from './sequences.ts';
@@ -30,13 +32,6 @@ export interface PairOptions extends OptionsOfOne {
 export interface Listening {
   readonly guest: GuestProcess;
   readonly uri: string;
-}
-
-interface SocketAddress {
-  readonly type: 'unix' | 'inet';
-  readonly path?: string;
-  readonly host?: string;
-  readonly port?: string;
 }
 
 /** Pages per second: faster than `endless` can send, and the processors are left to others. */
@@ -289,13 +284,4 @@ async function startGuest(own: GuestOptions, options: PairOptions): Promise<Gues
     await guest.setParameters({ 'x-handshake-timeout': handshakeMillis });
   }
   return guest;
-}
-
-/** With the port that the system chose. */
-async function listeningAddress(guest: GuestProcess): Promise<string> {
-  const info = await guest.execute<{ 'socket-address'?: SocketAddress[] }>('query-migrate');
-  const address = info['socket-address']?.[0];
-  assert(address !== undefined, `${guest.name} does not say where it listens`);
-  if (address.type === 'unix') return `unix:${address.path}`;
-  return `tcp:${address.host}:${address.port}`;
 }
