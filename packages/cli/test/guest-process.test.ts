@@ -99,7 +99,7 @@ test('a guest that waits for pages which never come ends all the same', async ()
 test.each([
   [['--vcpus', '99'], 'vcpus is 99, expected 1 to 64'],
   [['--fill', 'half'], "'half' is not a number"],
-  [['--memory', '4097'], 'not a multiple of 4096'],
+  [['--memory', '4097'], 'not a positive multiple of 4096'],
   [['--memory-mode', 'portable'], 'not implemented yet'],
   [['--workload', 'sleep'], 'Allowed choices are sweep, random, zipf, idle'],
   [['--incoming', 'exec:cat'], 'must begin with tcp: or unix:'],
