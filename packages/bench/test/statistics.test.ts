@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 
 import { medianIndex, spreadOf, sumHistograms } from '../src/migrate/statistics.ts';
 
-const values = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 1 });
+/** What is measured: not negative, and far from where a sum of two overflows. */
+const values = fc.array(fc.nat({ max: 1_000_000_000 }), { minLength: 1 });
 
 test('as many values lie below the median as above it', () => {
   fc.assert(
