@@ -17,7 +17,12 @@ export default defineConfig({
     projects: [
       {
         ...fromSources,
-        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], ...limits },
+        test: {
+          name: 'unit',
+          setupFiles: ['test/support/property-seed.ts'],
+          include: ['packages/*/test/**/*.test.ts'],
+          ...limits,
+        },
       },
       { ...fromSources, test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...oneAtATime } },
       {
