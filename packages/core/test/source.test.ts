@@ -1,18 +1,24 @@
-import { type Address, type Channel, encodeControl, Listener } from '@godwit/transport';
+import {
+  type Address,
+  type Channel,
+  type ControlMessage,
+  encodeControl,
+  Listener,
+} from '@godwit/transport';
 import { writeSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { capabilityDefaults } from '../src/capabilities.ts';
+import { PageBitmap } from '../src/memory/page-bitmap.ts';
+import { proofOf } from '../src/memory/received-pages.ts';
 import { SourceMigration } from '../src/migration/source.ts';
 import { parameters, QuietGuest, readSome } from './hand-made-peer.ts';
-import { bytesOf, realRam } from './real-ram.ts';
+import { bytesOf, newFolder, realRam } from './real-ram.ts';
 
 const anyPort: Address = { type: 'tcp', host: '127.0.0.1', port: 0 };
 
-test('a guest that was stopped goes on when the link takes nothing any more', async () => {
-  const ram = realRam([16_384]);
-  const guest = new QuietGuest(ram, true);
-  guest.onPause = () => void bytesOf(ram[0]).fill(7); // far more than a socket holds
-  const listener = await Listener.open(anyPort, {
+/** A destination's address, and whoever dials it is given to `serve`. */
+async function listen(address: Address, serve: (channel: Channel) => Promise<void>) {
+  const listener = await Listener.open(address, {
     timeoutMillis: 5000,
     admit: (hello) => ({
       session: { migrationId: hello.migrationId, secret: hello.proof },
@@ -20,18 +26,51 @@ test('a guest that was stopped goes on when the link takes nothing any more', as
     }),
     onChannel: (channel: Channel) => {
       onTestFinished(() => channel.close());
-      void startAndStall(channel);
+      void serve(channel);
     },
   });
   onTestFinished(async () => await listener.close());
+  return listener.address;
+}
+
+test('a guest that was stopped goes on when the link takes nothing any more', async () => {
+  const ram = realRam([16_384]);
+  const guest = new QuietGuest(ram, true);
+  guest.onPause = () => void bytesOf(ram[0]).fill(7); // far more than a socket holds
+  const address = await listen(anyPort, startAndStall);
   const source = new SourceMigration(guest, { capabilities: capabilityDefaults, parameters });
   const statuses: string[] = [];
   source.on('status', (status) => statuses.push(status));
-  source.start(listener.address);
+  source.start(address);
   await source.ended;
   expect(statuses).toEqual(['setup', 'active', 'device', 'failed']);
   expect(source.error?.message).toContain('nothing could be sent');
   expect(guest.running).toBe(true);
+});
+
+test('a destination that leaves with the last word on its way has completed all the same', async () => {
+  const ram = realRam([64]);
+  const guest = new QuietGuest(ram, true);
+  const all = new PageBitmap(64);
+  all.fill();
+  const proof = proofOf([all]);
+  const path = `${newFolder('/tmp')}/leaves`;
+  const address = await listen({ type: 'unix', path }, async (channel) => {
+    const say = (...messages: ControlMessage[]): void => {
+      writeSync(channel.descriptor, Buffer.concat(messages.map(encodeControl)));
+    };
+    await readSome(channel);
+    say({ t: 'started' });
+    say({ t: 'loaded', ...proof });
+    for (let heard = ''; !heard.includes('paused');) heard += await readSome(channel); // of `run`
+    say({ t: 'running' }, { t: 'complete', ...proof });
+    channel.close();
+  });
+  const source = new SourceMigration(guest, { capabilities: capabilityDefaults, parameters });
+  source.start(address);
+  await source.ended;
+  expect(source.status).toBe('completed');
+  expect(guest.running).toBe(false);
 });
 
 /** Adopts the migration, and reads no more. */
