@@ -22,6 +22,8 @@ export interface PairOptions extends OptionsOfOne {
   readonly postcopy?: boolean;
   /** Capability postcopy-preempt on both sides; default on, as in the engine. */
   readonly preempt?: boolean;
+  /** Page channels: capability multifd on both sides; default none. */
+  readonly channels?: number;
   /** Of the source, before the migration. */
   readonly parameters?: Record<string, number>;
   /** Milliseconds, on both sides: `x-handshake-timeout`. */
@@ -274,12 +276,16 @@ async function startDestination(
 }
 
 async function startGuest(own: GuestOptions, options: PairOptions): Promise<GuestProcess> {
-  const { postcopy = false, preempt, handshakeMillis } = options;
+  const { postcopy = false, preempt, channels, handshakeMillis } = options;
   const guest = await GuestProcess.start({ rate: DEFAULT_RATE, ...own });
   await guest.setCapabilities({
     'postcopy-ram': postcopy,
     ...(preempt === undefined ? {} : { 'postcopy-preempt': preempt }),
   });
+  if (channels !== undefined) {
+    await guest.setCapabilities({ multifd: true });
+    await guest.setParameters({ 'multifd-channels': channels });
+  }
   if (handshakeMillis !== undefined) {
     await guest.setParameters({ 'x-handshake-timeout': handshakeMillis });
   }

@@ -9,6 +9,8 @@ export const capabilityDefaults = {
   'postcopy-blocktime': false,
   'return-path': true,
   'validate-uuid': false,
+  /** Page channels beside the main channel; as many as `multifd-channels` says. */
+  multifd: false,
 } as const satisfies Record<string, boolean>;
 
 export type Capability = keyof typeof capabilityDefaults;
@@ -19,6 +21,7 @@ export const sharedCapabilities = [
   'postcopy-ram',
   'postcopy-preempt',
   'validate-uuid',
+  'multifd',
 ] as const satisfies readonly Capability[];
 
 /** QEMU's others: known by name, refused when switched on, silent when left off. */
@@ -29,7 +32,6 @@ export const unsupportedCapabilities = [
   'x-colo',
   'release-ram',
   'pause-before-switchover',
-  'multifd',
   'dirty-bitmaps',
   'late-block-activate',
   'x-ignore-shared',

@@ -8,6 +8,9 @@ interface ParameterRule {
   readonly unit: string;
 }
 
+/** Each is a thread on either side. */
+export const PAGE_CHANNELS_MAX = 32;
+
 const SIZE_MAX = Number.MAX_SAFE_INTEGER;
 
 /** What we implement, with QEMU's defaults and ranges; all may be changed at any time. */
@@ -19,6 +22,8 @@ export const parameterRules = {
   /** What the switchover may count on, in bytes per second; 0: what was measured. */
   'avail-switchover-bandwidth': { initial: 0, min: 0, max: SIZE_MAX, unit: 'bytes per second' },
   'downtime-limit': { initial: 300, min: 0, max: 2_000_000, unit: 'milliseconds' },
+  /** Connections that carry pages, with the capability `multifd`; QEMU's range ends at 255. */
+  'multifd-channels': { initial: 2, min: 1, max: PAGE_CHANNELS_MAX, unit: 'channels' },
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
   'x-handshake-timeout': { initial: 10_000, min: 10, max: 600_000, unit: 'milliseconds' },
 } as const satisfies Record<string, ParameterRule>;
@@ -41,7 +46,6 @@ export const unsupportedParameters = [
   'tls-hostname',
   'tls-authz',
   'x-checkpoint-delay',
-  'multifd-channels',
   'xbzrle-cache-size',
   'multifd-compression',
   'multifd-zlib-level',

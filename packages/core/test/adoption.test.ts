@@ -24,7 +24,8 @@ const start: Start = {
 
 test('a source with the same RAM is taken, with any of the shared capabilities', () => {
   expect(reasonToRefuse(start, terms)).toBeUndefined();
-  expect(reasonToRefuse({ ...start, caps: sharedCapabilities }, terms)).toBeUndefined();
+  const all = { ...start, caps: sharedCapabilities, channels: 4 };
+  expect(reasonToRefuse(all, terms)).toBeUndefined();
 });
 
 test('a capability that is not shared is refused by name', () => {
@@ -33,6 +34,19 @@ test('a capability that is not shared is refused by name', () => {
       `capability '${name}' is not supported here`,
     );
   }
+});
+
+test('page channels come with multifd, and within its limits', () => {
+  const withMultifd = { ...start, caps: ['multifd'] };
+  for (const channels of [0, 33]) {
+    expect(reasonToRefuse({ ...withMultifd, channels }, terms)).toBe(
+      `${channels} page channels; multifd takes 1 to 32`,
+    );
+  }
+  expect(reasonToRefuse(withMultifd, terms)).toBe('0 page channels; multifd takes 1 to 32');
+  expect(reasonToRefuse({ ...start, channels: 1 }, terms)).toBe(
+    '1 page channels; multifd takes 0 to 0',
+  );
 });
 
 test('pages of another size are refused with both sizes', () => {

@@ -1,7 +1,7 @@
-import { pageBytes } from '@godwit/posix';
+import { pageBytes, probeHost } from '@godwit/posix';
 import { type Address, encodeDevice, FrameType } from '@godwit/transport';
 import { once } from 'node:events';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { DestinationMigration } from '../src/migration/destination.ts';
 import { control, HandMadeSource, parameters, QuietGuest, runFrame } from './hand-made-peer.ts';
 import { pageOf, realRam } from './real-ram.ts';
@@ -59,6 +59,37 @@ test.each(Object.entries(changes))(
     expect(destination.error?.message).toContain('does not belong here');
     expect(guest.running).toBe(false);
     expect(pageOf(ram[0], 0).every((byte) => byte === 0xff)).toBe(true);
+  },
+);
+
+test('before anything is agreed on no page is taken', async () => {
+  const { destination, ram, source } = await listening();
+  source.send(changes.PAGES);
+  await source.closed();
+  await vi.waitFor(() => expect(destination.error?.message).toContain('does not belong here'));
+  expect(destination.status).toBe('setup');
+  expect(pageOf(ram[0], 0).every((byte) => byte === 0)).toBe(true);
+});
+
+const listen = control({ t: 'listen' });
+const early = {
+  'pages behind a DISCARD': [changes.DISCARD, changes.PAGES],
+  "'listen' without a DISCARD": [listen],
+  "'listen' said twice": [changes.DISCARD, listen, listen],
+  'a sync point without page channels': [control({ t: 'sync', n: 1 })],
+} as const;
+
+test.skipIf(!probeHost().userfaultfd.available).each(Object.entries(early))(
+  '%s: the migration fails, and what had arrived is nothing',
+  async (_name, frames) => {
+    const { destination, guest, ram, source } = await listening();
+    source.send(source.start(ram, ['postcopy-ram']));
+    await reaches(destination, 'active');
+    source.send(runFrame(FrameType.PAGES, PAGES, PAGES * pageBytes), ...frames);
+    await reaches(destination, 'failed');
+    expect(guest.running).toBe(false);
+    await destination.close(); // before it, who touches a missing page waits
+    expect(pageOf(ram[0], 1).every((byte) => byte === 0)).toBe(true);
   },
 );
 

@@ -17,7 +17,8 @@ import {
   unwatchMissing,
   watchMissing,
 } from '../src/memory/fault-source.ts';
-import { prepareForMissing } from '../src/memory/guest-ram.ts';
+import { makeMissing } from '../src/memory/guest-ram.ts';
+import { PageBitmap } from '../src/memory/page-bitmap.ts';
 import type { RamBlock } from '../src/memory/ram-block.ts';
 import { inWorker } from './in-worker.ts';
 import { backings, bytesOf, pageOf, realRam } from './real-ram.ts';
@@ -39,7 +40,7 @@ const kinds = Object.entries(backings).filter(([kind]) => kind !== 'a file on di
 /** A block whose pages are all missing, and pages of 1, 2, 3 … to place. */
 function missingRam(newBacking = backings['anonymous memory']) {
   const [block] = realRam([PAGES], newBacking?.()) as [RamBlock];
-  prepareForMissing(block);
+  makeMissing(block, new PageBitmap(block.byteLength / block.pageBytes));
   const userfaultfd = openFaultSource();
   onTestFinished(() => closeFaultSource(userfaultfd)); // also lets a thread go on that still waits
   watchMissing(userfaultfd, [block]);

@@ -8,16 +8,23 @@ import {
   PagemapScanner,
   probeHost,
 } from '@godwit/posix';
-import { expect, test } from 'vitest';
-import { allocateRam, discardPages, prepareForMissing } from '../src/memory/guest-ram.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { allocateRam, discardPages, endMissing, makeMissing } from '../src/memory/guest-ram.ts';
 import type { RamBacking, RamBlock } from '../src/memory/ram-block.ts';
-import { backings, bytesOf, newFolder, pageOf, realRam } from './real-ram.ts';
+import { backings, bitmapWith, bytesOf, newFolder, pageOf, realRam } from './real-ram.ts';
 
 /** Expects ERR_ARGUMENT with this in its message. */
 function expectRefusal(action: () => unknown, message: RegExp): void {
   expect(action).toThrow(
     expect.objectContaining({ code: 'ERR_ARGUMENT', message: expect.stringMatching(message) }),
   );
+}
+
+/** As in /proc/self/smaps: `hg` huge pages are wanted, `nh` they are not. */
+function vmFlagsOf(block: RamBlock): string {
+  const smaps = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/);
+  const mapping = smaps.find((it) => it.startsWith(`${block.address.toString(16)}-`));
+  return /^VmFlags:.*$/m.exec(mapping ?? '')?.[0] ?? '';
 }
 
 /** How many pages of the block take memory; looks without touching. */
@@ -84,21 +91,37 @@ for (const [kind, newBacking] of Object.entries(backings)) {
     expect(pageOf(block, 2)[0]).toBe(8);
   });
 
-  test(`a block of ${kind} that is prepared for missing pages has none`, () => {
+  test(`what is not received of a block of ${kind} is made missing, the rest stays`, () => {
     const [block] = realRam([6], newBacking()) as [RamBlock];
     bytesOf(block).fill(7);
-    prepareForMissing(block);
-    expect(pagesPresent(block)).toBe(0);
-    expect(bytesOf(block).every((byte) => byte === 0)).toBe(true);
+    makeMissing(block, bitmapWith(6, [1, 4, 5]));
+    expect(pagesPresent(block)).toBe(3);
+    const first = [0, 1, 2, 3, 4, 5].map((page) => pageOf(block, page)[0]);
+    expect(first).toEqual([0, 7, 0, 0, 7, 7]);
   });
 }
 
-test('a block prepared for missing pages is never given a huge page', () => {
-  const [block] = realRam([2048], 'anon') as [RamBlock];
-  prepareForMissing(block);
-  const smaps = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/);
-  const mapping = smaps.find((it) => it.startsWith(`${block.address.toString(16)}-`));
-  expect(mapping).toMatch(/^VmFlags:.* nh/m);
+test('anonymous RAM may have huge pages, and has none while pages are missing', () => {
+  const ram = allocateRam([{ id: 'ram', byteLength: 4 * 2 ** 20 }]);
+  onTestFinished(() => ram[Symbol.dispose]());
+  const [block] = ram.blocks as [RamBlock];
+  expect(block.address % (2 * 2 ** 20)).toBe(0);
+  expect(vmFlagsOf(block)).toMatch(/ hg( |$)/);
+  makeMissing(block, bitmapWith(1024, []));
+  expect(vmFlagsOf(block)).toMatch(/ nh( |$)/);
+  endMissing(block);
+  expect(vmFlagsOf(block)).toMatch(/ hg( |$)/);
+});
+
+/** A huge page brings zeros to its neighbours: in none of them may they be taken for what arrived. */
+test('neighbours that came with a huge page are missing as well', () => {
+  const ram = allocateRam([{ id: 'ram', byteLength: 4 * 2 ** 20 }]);
+  onTestFinished(() => ram[Symbol.dispose]());
+  const [block] = ram.blocks as [RamBlock];
+  pageOf(block, 3).fill(7);
+  makeMissing(block, bitmapWith(1024, [3]));
+  expect(pagesPresent(block)).toBe(1);
+  expect(pageOf(block, 3).every((byte) => byte === 7)).toBe(true);
 });
 
 test('the files of guest RAM are told apart by block, have its size and stay', () => {

@@ -20,7 +20,7 @@ import { parameterDefaults } from '../src/parameters.ts';
 
 const readDescriptor = promisify(read);
 
-export const parameters = { ...parameterDefaults, 'x-handshake-timeout': 500, 'max-bandwidth': 0 };
+export const parameters = { ...parameterDefaults, 'x-handshake-timeout': 2000, 'max-bandwidth': 0 };
 
 /** A guest without vCPUs that remembers what was asked of it. */
 export class QuietGuest implements Guest {
@@ -78,6 +78,17 @@ export class HandMadeSource {
   /** Waits, on another thread, until the destination has said this. */
   async hears(type: ControlType): Promise<void> {
     while (!this.#heard.includes(type)) this.#heard += await readSome(this.channel);
+  }
+
+  /** Waits until the destination has closed the connection. */
+  async closed(): Promise<void> {
+    for (;;) {
+      try {
+        await readSome(this.channel);
+      } catch {
+        return;
+      }
+    }
   }
 
   start(ram: readonly RamBlock[], caps: readonly string[] = []): Uint8Array {

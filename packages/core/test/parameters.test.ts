@@ -21,6 +21,7 @@ test("the defaults are QEMU's, and our own timeout", () => {
   expect(parameterDefaults).toEqual({
     'max-bandwidth': 134_217_728,
     'max-postcopy-bandwidth': 0,
+    'multifd-channels': 2,
     'avail-switchover-bandwidth': 0,
     'downtime-limit': 300,
     'x-handshake-timeout': 10_000,

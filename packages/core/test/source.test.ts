@@ -66,7 +66,11 @@ test('a destination that leaves with the last word on its way has completed all 
     say({ t: 'running' }, { t: 'complete', ...proof });
     channel.close();
   });
-  const source = new SourceMigration(guest, { capabilities: capabilityDefaults, parameters });
+  const patient = { ...parameters, 'x-handshake-timeout': 10_000 };
+  const source = new SourceMigration(guest, {
+    capabilities: capabilityDefaults,
+    parameters: patient,
+  });
   source.start(address);
   await source.ended;
   expect(source.status).toBe('completed');

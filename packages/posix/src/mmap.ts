@@ -46,16 +46,29 @@ export const Advice = {
 } as const;
 export type Advice = (typeof Advice)[keyof typeof Advice];
 
+export interface AnonymousOptions {
+  /** Shown in `/proc/self/maps` where the kernel can; silently not otherwise. */
+  readonly name?: string;
+  /** Of the address, in bytes: a power of two, the size of a page or more. */
+  readonly alignment?: number;
+}
+
 /**
  * Maps private memory that reads as zero and takes no room until it is written.
  *
- * @param options.name shown in `/proc/self/maps` where the kernel can; silently not otherwise.
  * @throws {SystemError} `ENOMEM`, `EINVAL`.
  */
-export function mapAnonymous(byteLength: number, options: { readonly name?: string } = {}): number {
+export function mapAnonymous(byteLength: number, options: AnonymousOptions = {}): number {
+  const { name, alignment = pageBytes } = options;
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  const address = check(libcMmap(0, byteLength, PROT_READ_WRITE, flags, -1, 0), 'mmap');
-  if (options.name !== undefined) nameMapping(address, byteLength, options.name);
+  const slack = alignment - pageBytes;
+  const start = check(libcMmap(0, byteLength + slack, PROT_READ_WRITE, flags, -1, 0), 'mmap');
+  const address = Math.ceil(start / alignment) * alignment;
+  const before = address - start;
+  if (before > 0) unmap(start, before);
+  const end = address + Math.ceil(byteLength / pageBytes) * pageBytes;
+  if (before < slack) unmap(end, slack - before);
+  if (name !== undefined) nameMapping(address, byteLength, name);
   return address;
 }
 

@@ -1,7 +1,15 @@
 import { onTestFinished } from 'vitest';
 import { closeDescriptor } from '../src/io.ts';
 import { createMemfd, setFileBytes } from '../src/memory-files.ts';
-import { NativeBuffer, mapAnonymous, mapShared, unmap, viewMemory } from '../src/mmap.ts';
+import {
+  NativeBuffer,
+  mapAnonymous,
+  mapShared,
+  pageBytes,
+  unmap,
+  viewMemory,
+} from '../src/mmap.ts';
+import { openPagemap, PageCategory, PagemapScanner } from '../src/pagemap.ts';
 import { type UserfaultfdSupport, openUserfaultfd, probeUserfaultfd } from '../src/userfaultfd.ts';
 
 /** How this process may have a userfaultfd; undefined where it may not, and tests are skipped. */
@@ -54,5 +62,24 @@ function supportOrUndefined(): UserfaultfdSupport | undefined {
     return probeUserfaultfd();
   } catch {
     return undefined;
+  }
+}
+
+/** Some kernels (under PVM: `pvm_no_zero_page`) give a page of its own even to who only reads. */
+export function hasZeroPage(): boolean {
+  const address = mapAnonymous(pageBytes);
+  const pagemap = openPagemap();
+  try {
+    new Uint8Array(viewMemory(address, pageBytes)).at(0);
+    const found = new PagemapScanner(1).scan(pagemap, address, address + pageBytes, {
+      writeProtect: false,
+      categoryMask: PageCategory.PFNZERO,
+      categoryAnyOf: 0,
+      returnMask: PageCategory.PFNZERO,
+    });
+    return found > 0;
+  } finally {
+    closeDescriptor(pagemap);
+    unmap(address, pageBytes);
   }
 }

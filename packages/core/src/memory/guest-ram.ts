@@ -6,13 +6,16 @@ import {
   createMemfd,
   mapAnonymous,
   mapShared,
-  nameMapping,
   pageBytes,
   setFileBytes,
   unmap,
 } from '@godwit/posix';
 import { MigrationError } from '../errors.ts';
+import type { PageBitmap } from './page-bitmap.ts';
 import type { RamBacking, RamBlock } from './ram-block.ts';
+
+/** Of x86-64, and of arm64 with pages of 4 KiB. */
+const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
 
 export interface RamBlockSpec {
   readonly id: string;
@@ -63,17 +66,31 @@ export function discardPages(block: RamBlock, firstPage: number, pageCount: numb
 }
 
 /**
- * Makes a block fit to have missing pages: empty, and never given a huge page, whose first touch would
- * bring zeros to neighbours that have not arrived.
+ * Makes a block fit to have missing pages: every page that is not received is missing from here on, and
+ * none is given a huge page, whose first touch would bring zeros to neighbours that have not arrived.
  */
-export function prepareForMissing(block: RamBlock): void {
+export function makeMissing(block: RamBlock, received: PageBitmap): void {
+  adviseIfKnown(block, Advice.NOHUGEPAGE);
+  for (let page = received.nextClear(0); page >= 0;) {
+    const known = received.next(page);
+    const end = known < 0 ? received.pages : known;
+    discardPages(block, page, end - page);
+    page = received.nextClear(end);
+  }
+}
+
+/** No page is missing: memory may be what is fastest again, as when it was allocated. */
+export function endMissing(block: RamBlock): void {
+  if (block.backing === 'anon') adviseIfKnown(block, Advice.HUGEPAGE);
+}
+
+/** A kernel without huge pages does not know the advice and does not need it. */
+function adviseIfKnown(block: RamBlock, advice: Advice): void {
   try {
-    advise(block.address, block.byteLength, Advice.NOHUGEPAGE);
+    advise(block.address, block.byteLength, advice);
   } catch (error) {
-    // A kernel without huge pages does not know the advice and does not need it.
     if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
   }
-  discardPages(block, 0, block.byteLength / block.pageBytes);
 }
 
 function checkSpec(spec: RamBlockSpec, specs: readonly RamBlockSpec[]): void {
@@ -92,9 +109,11 @@ function checkSpec(spec: RamBlockSpec, specs: readonly RamBlockSpec[]): void {
 
 function mapBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBlock {
   if (backing === 'anon') {
-    const address = mapAnonymous(spec.byteLength);
-    nameMapping(address, spec.byteLength, `godwit ${spec.id}`);
-    return { ...spec, pageBytes, address, backing };
+    const name = `godwit ${spec.id}`;
+    const address = mapAnonymous(spec.byteLength, { name, alignment: HUGE_PAGE_BYTES });
+    const block: RamBlock = { ...spec, pageBytes, address, backing };
+    adviseIfKnown(block, Advice.HUGEPAGE);
+    return block;
   }
   const descriptor =
     backing === 'memfd'

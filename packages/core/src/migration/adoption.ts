@@ -1,5 +1,6 @@
 import type { ControlMessage } from '@godwit/transport';
 import { type Capability, sharedCapabilities } from '../capabilities.ts';
+import { PAGE_CHANNELS_MAX } from '../parameters.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 
 type Start = Extract<ControlMessage, { readonly t: 'start' }>;
@@ -18,6 +19,12 @@ export function reasonToRefuse(start: Start, terms: AdoptionTerms): string | und
     (name) => !(sharedCapabilities as readonly string[]).includes(name),
   );
   if (unknown !== undefined) return `capability '${unknown}' is not supported here`;
+  const channels = start.channels ?? 0;
+  const channelsMin = hasCapability(start, 'multifd') ? 1 : 0;
+  const channelsMax = channelsMin * PAGE_CHANNELS_MAX;
+  if (channels < channelsMin || channels > channelsMax) {
+    return `${channels} page channels; multifd takes ${channelsMin} to ${channelsMax}`;
+  }
   const pageBytes = terms.blocks[0]?.pageBytes;
   if (start.page !== pageBytes) {
     return `the page size is ${pageBytes} bytes here, ${start.page} at the source`;

@@ -5,50 +5,58 @@ import {
   encodeControl,
   type ReceivedProof,
 } from '@godwit/transport';
-import type { PlacingMode, RamReceiverEvent } from '../threads/ram-receiver-api.ts';
+import type { Placing } from '../threads/placing-gate.ts';
+import type { RamReceiverEvent } from '../threads/ram-receiver-api.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
 export type LinkEvent = RamReceiverEvent;
 
 /**
  * One connection of a destination, from the accepted main channel to its end. Whatever breaks, breaks
- * the whole link: both channels are shut down.
+ * the whole link: every channel of it is shut down.
  */
 export class DestinationLink implements AsyncDisposable {
   readonly epoch: number;
   readonly #threads: DestinationThreads;
   readonly #main: Channel;
-  readonly #reading: Promise<void>;
   #writing: Promise<unknown>;
   #urgent: Channel | undefined;
-  #urgentReading: Promise<void> = Promise.resolve();
+  readonly #pages = new Map<number, Channel>();
+  readonly #reading: Promise<void>[] = [];
   #lost: Error | undefined;
   /** Channels still read; the link has ended when none is. */
   #readers = 0;
   readonly #events: LinkEvent[] = [];
   #wake: () => void = () => undefined;
 
-  constructor(threads: DestinationThreads, main: Channel, mode: PlacingMode) {
+  constructor(threads: DestinationThreads, main: Channel, placing: Placing) {
     this.epoch = main.epoch;
     this.#threads = threads;
     this.#main = main;
-    threads.receiver.onEvent = (event) => this.#take(event);
-    threads.urgentReceiver.onEvent = (event) => this.#take(event);
+    threads.gate.openLink(placing);
     threads.fault.onEvent = (event) => this.drop(new ChannelError('ERR_CLOSED', event.message));
     this.#writing = threads.fault.call('attach', main.descriptor);
-    this.#reading = this.#read(threads.receiver.call('run', { descriptor: main.descriptor, mode }));
+    this.#read(threads.receiver, main);
   }
 
   get lost(): Error | undefined {
     return this.#lost;
   }
 
-  /** Takes the urgent channel of this link; requested pages arrive there. */
-  attachUrgent(urgent: Channel): void {
-    if (this.#urgent !== undefined || this.#lost !== undefined) return urgent.close();
-    this.#urgent = urgent;
-    const argument = { descriptor: urgent.descriptor, mode: 'postcopy' } as const;
-    this.#urgentReading = this.#read(this.#threads.urgentReceiver.call('run', argument));
+  /** Takes a further channel of this link; one that is there already, or not agreed on, is closed. */
+  attach(channel: Channel, index: number): void {
+    if (this.#lost !== undefined) return channel.close();
+    if (channel.role === 'page') return this.#attachPages(channel, index);
+    if (this.#urgent !== undefined) return channel.close();
+    this.#urgent = channel;
+    this.#read(this.#threads.urgentReceiver, channel);
+  }
+
+  #attachPages(channel: Channel, index: number): void {
+    const thread = this.#threads.pageReceivers[index];
+    if (thread === undefined || this.#pages.has(index)) return channel.close();
+    this.#pages.set(index, channel);
+    this.#read(thread, channel);
   }
 
   async send(...messages: readonly ControlMessage[]): Promise<void> {
@@ -95,26 +103,35 @@ export class DestinationLink implements AsyncDisposable {
   /** Ends the link now; idempotent, the first reason counts. */
   drop(reason: Error): void {
     this.#lost ??= reason;
-    this.#main.shutdown();
-    this.#urgent?.shutdown();
+    for (const channel of this.#channels()) channel.shutdown();
+    this.#threads.gate.breakLink();
   }
 
   /** Drops it, waits until no thread uses its descriptors, closes them. */
   async close(): Promise<void> {
     this.drop(new ChannelError('ERR_ABORTED', 'the link was closed here'));
-    await Promise.all([this.#reading, this.#urgentReading]);
+    await Promise.all(this.#reading);
     await this.#writing.catch(() => undefined);
     await this.#threads.fault.call('attach', -1).catch(() => undefined);
-    this.#main.close();
-    this.#urgent?.close();
+    for (const channel of this.#channels()) channel.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #read(reading: Promise<void>): Promise<void> {
+  #channels(): Channel[] {
+    const urgent = this.#urgent === undefined ? [] : [this.#urgent];
+    return [this.#main, ...urgent, ...this.#pages.values()];
+  }
+
+  #read(thread: DestinationThreads['receiver'], channel: Channel): void {
+    thread.onEvent = (event) => this.#take(event);
     this.#readers += 1;
+    this.#reading.push(this.#untilEnd(thread.call('run', channel.descriptor)));
+  }
+
+  async #untilEnd(reading: Promise<void>): Promise<void> {
     try {
       await reading;
       this.drop(new ChannelError('ERR_CLOSED', 'the source closed the connection'));

@@ -5,6 +5,7 @@ import {
   unwatchMissing,
   watchMissing,
 } from '../memory/fault-source.ts';
+import { endMissing } from '../memory/guest-ram.ts';
 import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
@@ -12,12 +13,20 @@ import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
 import {
   Counters,
+  CounterSum,
   type FaultCounters,
   faultCounters,
+  type ReceiverCounter,
   type ReceiverCounters,
   receiverCounters,
 } from '../threads/counters.ts';
 import type { FaultCommands, FaultData, FaultEvent } from '../threads/fault-api.ts';
+import {
+  FIRST_PAGE_READER,
+  MAIN_READER,
+  PlacingGate,
+  URGENT_READER,
+} from '../threads/placing-gate.ts';
 import type {
   RamReceiverCommands,
   RamReceiverData,
@@ -25,20 +34,26 @@ import type {
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
 
+type Receiver = Thread<RamReceiverCommands, RamReceiverEvent>;
+type ReceiverRole = RamReceiverData['role'];
+
 /** The page loops of a destination and what they share; they live as long as the migration. */
 export class DestinationThreads {
   readonly blocks: readonly RamBlock[];
   readonly received: ReceivedPages;
-  readonly receiverCounters: ReceiverCounters = new Counters(receiverCounters);
+  /** Of everything but requested pages: the main channel's and the page channels'. */
+  readonly receiverCounters: CounterSum<ReceiverCounter>;
   readonly urgentCounters: ReceiverCounters = new Counters(receiverCounters);
   readonly faultCounters: FaultCounters = new Counters(faultCounters);
   readonly histogram = new LatencyHistogram();
-  readonly receiver: Thread<RamReceiverCommands, RamReceiverEvent>;
-  readonly urgentReceiver: Thread<RamReceiverCommands, RamReceiverEvent>;
+  readonly receiver: Receiver;
+  readonly urgentReceiver: Receiver;
   readonly fault: Thread<FaultCommands, FaultEvent>;
+  readonly gate = new PlacingGate();
+  readonly #shared: Omit<RamReceiverData, 'role' | 'reader' | 'counters'>;
+  readonly #bulkCounters: ReceiverCounters[] = [];
+  readonly #pageReceivers: Receiver[] = [];
   readonly #eventfd = createEventfd();
-  #userfaultfd = -1;
-  readonly #sharedUserfaultfd = new Int32Array(new SharedArrayBuffer(8));
   #blocktime: readonly (readonly [threadId: number, millis: number])[] = [];
   /** A missing page could be touched: the ranges must stay registered. */
   #watching = false;
@@ -53,16 +68,8 @@ export class DestinationThreads {
       requested: blockPages.map((pages) => new PageBitmap(pages).buffer),
       ledger: new FaultLedger().buffer,
     };
-    const counters = this.receiverCounters.buffer;
-    this.#sharedUserfaultfd[0] = -1;
-    const userfaultfd = this.#sharedUserfaultfd.buffer;
-    const main: RamReceiverData = { ...shared, userfaultfd, role: 'main', counters };
-    const urgent: RamReceiverData = {
-      ...shared,
-      userfaultfd,
-      role: 'urgent',
-      counters: this.urgentCounters.buffer,
-    };
+    this.#shared = { ...shared, gate: this.gate.buffer };
+    this.receiverCounters = new CounterSum(this.#bulkCounters);
     const fault: FaultData = {
       ...shared,
       counters: this.faultCounters.buffer,
@@ -70,9 +77,22 @@ export class DestinationThreads {
       eventfd: this.#eventfd,
       vcpus,
     };
-    this.receiver = new Thread('ram-receiver', main);
-    this.urgentReceiver = new Thread('ram-receiver', urgent);
+    this.receiver = this.#bulkReceiver('main', MAIN_READER);
+    this.urgentReceiver = this.#newReceiver('urgent', URGENT_READER, this.urgentCounters);
     this.fault = new Thread('fault', fault, () => signalEventfd(this.#eventfd));
+  }
+
+  /** Starts the threads of the page channels. @returns when they run: pages will come at once. */
+  async preparePageChannels(count: number): Promise<void> {
+    for (let i = this.#pageReceivers.length; i < count; i++) {
+      this.#pageReceivers.push(this.#bulkReceiver('page', FIRST_PAGE_READER + i));
+    }
+    await Promise.all(this.#pageReceivers.map((thread) => thread.call('ready', undefined)));
+    this.gate.pageChannels = count;
+  }
+
+  get pageReceivers(): readonly Receiver[] {
+    return this.#pageReceivers;
   }
 
   /**
@@ -81,11 +101,11 @@ export class DestinationThreads {
    * @throws {SystemError} the host refuses userfaultfd, or a block's backing has no missing pages.
    */
   async preparePostcopy(): Promise<void> {
-    if (this.#userfaultfd < 0) this.#userfaultfd = openFaultSource();
-    watchMissing(this.#userfaultfd, this.blocks);
-    unwatchMissing(this.#userfaultfd, this.blocks);
-    Atomics.store(this.#sharedUserfaultfd, 0, this.#userfaultfd);
-    await this.fault.call('watch', this.#userfaultfd);
+    const { gate } = this;
+    if (gate.userfaultfd < 0) gate.userfaultfd = openFaultSource();
+    watchMissing(gate.userfaultfd, this.blocks);
+    unwatchMissing(gate.userfaultfd, this.blocks);
+    await this.fault.call('watch', gate.userfaultfd);
   }
 
   /** The receiver has registered the ranges ('listen'). */
@@ -97,7 +117,8 @@ export class DestinationThreads {
   async stopWatching(): Promise<void> {
     if (!this.#watching) return;
     await this.fault.call('watch', -1);
-    unwatchMissing(this.#userfaultfd, this.blocks);
+    unwatchMissing(this.gate.userfaultfd, this.blocks);
+    for (const block of this.blocks) endMissing(block);
     this.#watching = false;
   }
 
@@ -125,9 +146,27 @@ export class DestinationThreads {
    */
   async end(options: { keepUserfaultfd: boolean }): Promise<void> {
     await this.blocktime();
-    await Promise.all([this.receiver.end(), this.urgentReceiver.end(), this.fault.end()]);
+    const receivers = [this.receiver, this.urgentReceiver, ...this.#pageReceivers];
+    await Promise.all([...receivers, this.fault].map(async (thread) => await thread.end()));
     closeDescriptor(this.#eventfd);
-    if (this.#userfaultfd >= 0 && !options.keepUserfaultfd) closeFaultSource(this.#userfaultfd);
-    this.#userfaultfd = -1;
+    const { userfaultfd } = this.gate;
+    if (userfaultfd >= 0 && !options.keepUserfaultfd) closeFaultSource(userfaultfd);
+    this.gate.userfaultfd = -1;
+  }
+
+  #bulkReceiver(role: 'main' | 'page', reader: number): Receiver {
+    const counters = new Counters(receiverCounters);
+    this.#bulkCounters.push(counters);
+    return this.#newReceiver(role, reader, counters);
+  }
+
+  #newReceiver(role: ReceiverRole, reader: number, counters: ReceiverCounters): Receiver {
+    const workerData: RamReceiverData = {
+      ...this.#shared,
+      role,
+      reader,
+      counters: counters.buffer,
+    };
+    return new Thread('ram-receiver', workerData);
   }
 }

@@ -6,7 +6,7 @@ import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { Conversation } from './conversation.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
-import type { PlacingMode } from '../threads/ram-receiver-api.ts';
+import { Placing } from '../threads/placing-gate.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
@@ -52,7 +52,10 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#options = options;
     this.#threads = new DestinationThreads(guest.ram, options.vcpus);
     this.#incoming = new IncomingGuest(guest, this.#threads);
-    this.#doorkeeper = new Doorkeeper(() => this.#incoming.phase);
+    this.#doorkeeper = new Doorkeeper({
+      phase: () => this.#incoming.phase,
+      pageChannels: () => this.#threads.gate.pageChannels,
+    });
     this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
       this.#threads.wakeFaultThread();
@@ -155,9 +158,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** @returns whether the migration is over, rather than this link. */
   async #serveLink(main: Channel): Promise<boolean> {
-    const link = new DestinationLink(this.#threads, main, this.#placingMode());
+    const link = new DestinationLink(this.#threads, main, this.#placing());
     this.#link = link;
-    this.#doorkeeper.onUrgent = (urgent) => link.attachUrgent(urgent);
+    this.#doorkeeper.onJoin = (channel, index) => link.attach(channel, index);
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);
     if (this.#status.is('postcopy-paused')) {
       this.#error = undefined;
@@ -184,9 +187,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     return reason === undefined ? true : this.#afterLink(reason);
   }
 
-  #placingMode(): PlacingMode {
-    if (this.#threads.isWatching) return 'postcopy';
-    return this.#incoming.phase === 'new' ? 'precopy' : 'sealed';
+  /** Until something is agreed on, and after the device state of a precopy, no page is taken. */
+  #placing(): Placing {
+    return this.#threads.isWatching ? Placing.BY_FAULT : Placing.CLOSED;
   }
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */

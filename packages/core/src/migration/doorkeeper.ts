@@ -12,11 +12,18 @@ import {
 } from '@godwit/transport';
 import type { DestinationPhase } from './incoming-guest.ts';
 
+/** What admission depends on, as it is now. */
+interface DoorkeeperState {
+  readonly phase: () => DestinationPhase;
+  readonly pageChannels: () => number;
+}
+
 /** Who may come in, and who comes in place of whom. */
 export class Doorkeeper {
-  onUrgent: (channel: Channel) => void = (channel) => channel.close();
+  /** A further channel of the link that is served; `index` among those of its role. */
+  onJoin: (channel: Channel, index: number) => void = (channel) => channel.close();
   onDisplaced: (reason: Error) => void = () => undefined;
-  readonly #phase: () => DestinationPhase;
+  readonly #state: DoorkeeperState;
   #session: Session | undefined;
   #epoch = 0;
   #listener: Listener | undefined;
@@ -25,8 +32,8 @@ export class Doorkeeper {
   #closed = false;
   #wake: () => void = () => undefined;
 
-  constructor(phase: () => DestinationPhase) {
-    this.#phase = phase;
+  constructor(state: DoorkeeperState) {
+    this.#state = state;
   }
 
   get address(): Address | undefined {
@@ -90,7 +97,7 @@ export class Doorkeeper {
     const session = this.#session;
     const epoch = this.#epoch;
     if (hello.newSession) {
-      if (session !== undefined || this.#phase() !== 'new') {
+      if (session !== undefined || this.#state.phase() !== 'new') {
         return { refuse: 'busy', reason: 'another migration has begun here', epoch };
       }
       return { session: sessionOf(hello), epoch: 0 };
@@ -105,10 +112,20 @@ export class Doorkeeper {
         if (hello.epoch === epoch) return { session, epoch };
         return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
       case 'page':
-        return { refuse: 'unexpected-role', reason: 'multifd is not supported', epoch };
+        return this.#admitPages(session, hello);
       default:
         return assertNever(hello.role);
     }
+  }
+
+  #admitPages(session: Session, hello: Hello): Admission {
+    const epoch = this.#epoch;
+    if (hello.epoch !== epoch) {
+      return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
+    }
+    const agreed = this.#state.pageChannels();
+    if (hello.index < agreed) return { session, epoch };
+    return { refuse: 'unexpected-role', reason: `${agreed} page channels were agreed on`, epoch };
   }
 
   #admitRecovery(session: Session, hello: Hello): Admission {
@@ -116,7 +133,7 @@ export class Doorkeeper {
     if (hello.epoch <= epoch) {
       return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
     }
-    const phase = this.#phase();
+    const phase = this.#state.phase();
     if (phase === 'loaded' || phase === 'running' || phase === 'complete') {
       return { session, epoch: hello.epoch };
     }
@@ -126,7 +143,7 @@ export class Doorkeeper {
   /** Proved: a newer main connection displaces what is left of the older one. */
   #enter(channel: Channel, hello: Hello): void {
     if (this.#closed) return channel.close();
-    if (channel.role === 'urgent') return this.onUrgent(channel);
+    if (channel.role !== 'main') return this.onJoin(channel, hello.index);
     // Admitted on what held then; of two that came at once, one has entered meanwhile.
     const isLate = hello.newSession ? this.#session !== undefined : hello.epoch <= this.#epoch;
     if (isLate) return channel.close();
@@ -134,7 +151,7 @@ export class Doorkeeper {
     this.#epoch = channel.epoch;
     this.#waitingMain?.close();
     this.#waitingMain = channel;
-    this.onUrgent = (urgent) => urgent.close(); // of a link that is not served yet
+    this.onJoin = (joining) => joining.close(); // of a link that is not served yet
     this.onDisplaced(new ChannelError('ERR_CLOSED', 'the source has opened a new link'));
     this.#wake();
   }

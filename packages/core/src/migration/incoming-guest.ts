@@ -1,7 +1,7 @@
 import { ChannelError, type ControlMessage, type ReceivedProof } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import { discardPages, prepareForMissing } from '../memory/guest-ram.ts';
+import { discardPages } from '../memory/guest-ram.ts';
 import { hasCapability, reasonToRefuse } from './adoption.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -54,7 +54,6 @@ export class IncomingGuest {
     if (why !== undefined) return why;
     if (hasCapability(start, 'postcopy-ram')) {
       try {
-        for (const block of ram) prepareForMissing(block);
         await this.#threads.preparePostcopy();
       } catch (error) {
         const { message } = error as Error;
@@ -63,7 +62,9 @@ export class IncomingGuest {
         return `capability 'postcopy-ram' cannot be had here (${message}): ${hint}`;
       }
     }
+    await this.#threads.preparePageChannels(start.channels ?? 0);
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
+    this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
     return undefined;
   }

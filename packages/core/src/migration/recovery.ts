@@ -22,6 +22,16 @@ export async function dialMain(
   return await dial(address, { session, role: 'main', epoch, ...options });
 }
 
+/** Opens every channel beside the main channel that was agreed on. */
+export async function openFurther(
+  context: SourceContext,
+  address: Address,
+  session: SourceSession,
+): Promise<void> {
+  await openPages(context, address, session);
+  await openUrgent(context, address, session);
+}
+
 /** Opens the urgent channel, if it was agreed on, and lets requests be answered. */
 export async function openUrgent(
   context: SourceContext,
@@ -33,6 +43,26 @@ export async function openUrgent(
   const urgent = capabilities['postcopy-ram'] && capabilities['postcopy-preempt'];
   const options = { session, role: 'urgent', epoch, ...handshake(context) } as const;
   link.serveRequests(urgent ? await dial(address, options) : undefined);
+}
+
+/** Opens the page channels, if they were agreed on. */
+export async function openPages(
+  context: SourceContext,
+  address: Address,
+  session: SourceSession,
+): Promise<void> {
+  const { epoch } = session;
+  const { link, threads } = context;
+  const options = { session, role: 'page', epoch, ...handshake(context) } as const;
+  const channels: Channel[] = [];
+  try {
+    for (const index of threads.pageSenders.keys()) {
+      channels.push(await dial(address, { ...options, index }));
+    }
+  } finally {
+    // Those that stand already are closed with the link, whatever becomes of the others.
+    await link.attachPages(channels);
+  }
 }
 
 /**

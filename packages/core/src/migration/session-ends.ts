@@ -6,13 +6,24 @@ import { expectedReceived } from './switchover.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 import type { SourceLink } from './source-link.ts';
 
+/** How long a cancel waits for a thread that does not end by itself before it cuts the link. */
+export const CANCEL_GRACE_MILLIS = 200;
+
 /** The first words: the destination adopts what will be migrated, or refuses by name. */
 export async function agree(context: SourceContext, uuid: string | undefined): Promise<void> {
-  const { guest, link, capabilities } = context;
+  const { guest, link, capabilities, threads } = context;
   const blocks = guest.ram.map((block) => [block.id, block.byteLength] as const);
   const caps = sharedCapabilities.filter((name) => capabilities[name]);
   const page = guest.ram[0]?.pageBytes ?? 0;
-  await link.send({ t: 'start', page, blocks, caps, uuid: uuid ?? null });
+  const channels = threads.pageSenders.length;
+  await link.send({
+    t: 'start',
+    page,
+    blocks,
+    caps,
+    uuid: uuid ?? null,
+    ...(channels > 0 ? { channels } : {}),
+  });
   await link.inbox.expect('started', handshake(context));
   // The first digest of a process takes milliseconds: not while the guest stands still.
   expectedReceived(context);
@@ -35,12 +46,8 @@ export async function resumeHere(guest: Guest, stopped: boolean, reason: Error):
 }
 
 /** The last words of a migration that is given up before the order to run; then the link is closed. */
-export async function sayGoodbye(
-  link: SourceLink,
-  error: Error,
-  timeoutMillis: number,
-): Promise<void> {
-  const limit = { timeoutMillis, what: 'the end of the last transfer' };
+export async function sayGoodbye(link: SourceLink, error: Error): Promise<void> {
+  const limit = { timeoutMillis: CANCEL_GRACE_MILLIS, what: 'the end of the last transfer' };
   try {
     await withLimit(link.send({ t: 'abandon', why: error.message }), limit);
   } catch (cause) {

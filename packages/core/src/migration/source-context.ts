@@ -4,6 +4,7 @@ import type { Parameters } from '../parameters.ts';
 import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
 import type { SourceThreads } from './source-threads.ts';
+import type { SourceStatus } from './status.ts';
 
 /** What an outgoing migration is begun with. */
 export interface SourceOptions {
@@ -11,6 +12,13 @@ export interface SourceOptions {
   readonly parameters: Parameters;
   /** Of the guest; sent along, compared with `validate-uuid`. */
   readonly uuid?: string | undefined;
+}
+
+export interface SourceEvents {
+  /** Every change of status, exactly once. */
+  status: [status: SourceStatus];
+  /** At every dirty sync. */
+  pass: [pass: number];
 }
 
 /** What the steps of an outgoing migration work with. */
@@ -24,6 +32,11 @@ export interface SourceContext {
   readonly statistics: SourceStatistics;
   /** Ends the step; its reason is what the step throws. */
   readonly signal: AbortSignal;
+}
+
+/** How many page channels are asked for; 0 without multifd. */
+export function pageChannels({ capabilities, parameters }: SourceOptions): number {
+  return capabilities.multifd ? parameters['multifd-channels'] : 0;
 }
 
 /** The options of a wait for the other side's word. */

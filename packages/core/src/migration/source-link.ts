@@ -5,9 +5,11 @@ import { ControlInbox } from './control-inbox.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
 import type { SourceThreads } from './source-threads.ts';
 
+type TransferRequest = Pick<TransferOrder, 'rate' | 'pass'>;
+
 /**
  * One connection of the source to its destination, from the opened main channel to its end. Whatever
- * breaks, breaks the whole link: both channels are shut down and everybody who waits is told why.
+ * breaks, breaks the whole link: every channel of it is shut down and everybody who waits is told why.
  */
 export class SourceLink implements AsyncDisposable {
   readonly inbox = new ControlInbox();
@@ -16,8 +18,11 @@ export class SourceLink implements AsyncDisposable {
   readonly #main: Channel;
   readonly #stallMillis: () => number;
   readonly #reading: Promise<void>;
-  #writing: Promise<unknown> = Promise.resolve();
+  /** Everything that may still write to a channel of this link. */
+  readonly #writing = new Set<Promise<unknown>>();
   #urgent: Channel | undefined;
+  #pages: readonly Channel[] = [];
+  #syncs = 0;
   #transfer = 0;
   #lost: Error | undefined;
 
@@ -52,6 +57,17 @@ export class SourceLink implements AsyncDisposable {
     this.#threads.control.urgentDescriptor = urgent?.descriptor ?? -1;
   }
 
+  /** The bulk goes over these channels from now on. @returns when their threads have started. */
+  async attachPages(channels: readonly Channel[]): Promise<void> {
+    this.#pages = channels;
+    if (this.#lost !== undefined) throw this.#lost;
+    const { pageSenders } = this.#threads;
+    const attaching = channels.map(async ({ descriptor }, index) => {
+      await pageSenders[index]?.call('attach', descriptor);
+    });
+    await this.#write(settled(attaching));
+  }
+
   async send(...messages: readonly ControlMessage[]): Promise<void> {
     await this.sendFrames(messages.map(encodeControl));
   }
@@ -65,12 +81,44 @@ export class SourceLink implements AsyncDisposable {
   }
 
   /** Sends what is dirty. @returns when all is sent, or soon after `stopTransfer`. */
-  async transfer(order: Omit<TransferOrder, 'transfer'>): Promise<TransferResult> {
+  async transfer(request: TransferRequest): Promise<TransferResult> {
     this.#transfer = this.#threads.nextTransfer();
-    const { sender } = this.#threads;
-    const sent = sender.call('transfer', { ...order, transfer: this.#transfer });
+    this.#threads.control.restartChunks();
+    const sent =
+      this.#pages.length === 0 ? this.#transferAlone(request) : this.#transferBy(request);
     // Under a limit it may sleep for long; the guest stands still under none.
-    return await (order.rate === 'unlimited' ? this.#writeInTime(sent) : this.#write(sent));
+    return await (request.rate === 'unlimited' ? this.#writeInTime(sent) : this.#write(sent));
+  }
+
+  async #transferAlone(request: TransferRequest): Promise<TransferResult> {
+    const order = { ...request, transfer: this.#transfer, senders: 1 };
+    return await this.#threads.sender.call('transfer', order);
+  }
+
+  /**
+   * Over the page channels. The sync point keeps the order between them: nothing that is sent after it
+   * overtakes a page that was sent before.
+   */
+  async #transferBy({ rate, pass }: TransferRequest): Promise<TransferResult> {
+    const { sender, pageSenders, control } = this.#threads;
+    // Without the urgent channel requested pages leave through the ram-sender, which alone claims them.
+    const isShared = rate === 'postcopy' && control.urgentDescriptor < 0;
+    const senders = pageSenders.length + (isShared ? 1 : 0);
+    const sync = ++this.#syncs;
+    const order = { rate, transfer: this.#transfer, senders, sync };
+    const results = await settled([
+      ...pageSenders.map(async (pages) => await pages.call('transfer', order)),
+      ...(isShared ? [sender.call('transfer', { ...order, pass })] : []),
+    ]);
+    const stopped = results.some((result) => result.stopped);
+    const words: ControlMessage[] = isShared ? [] : [{ t: 'sync', n: sync }];
+    if (!isShared && !stopped && pass !== undefined) words.push({ t: 'pass', n: pass });
+    await sender.call('write', words.map(encodeControl));
+    return {
+      stopped,
+      bytes: results.reduce((sum, result) => sum + result.bytes, 0),
+      millis: Math.max(...results.map((result) => result.millis)),
+    };
   }
 
   stopTransfer(): void {
@@ -82,8 +130,7 @@ export class SourceLink implements AsyncDisposable {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
     this.stopTransfer();
-    this.#main.shutdown();
-    this.#urgent?.shutdown();
+    for (const channel of this.#channels()) channel.shutdown();
     this.inbox.fail(reason);
   }
 
@@ -91,15 +138,18 @@ export class SourceLink implements AsyncDisposable {
   async close(): Promise<void> {
     this.drop(new ChannelError('ERR_ABORTED', 'the link was closed here'));
     await this.#reading;
-    await this.#writing.catch(() => undefined);
+    await Promise.allSettled(this.#writing);
     this.#threads.control.urgentDescriptor = -1;
     this.#threads.control.clearRequests();
-    this.#main.close();
-    this.#urgent?.close();
+    for (const channel of this.#channels()) channel.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #channels(): Channel[] {
+    return [this.#main, ...(this.#urgent === undefined ? [] : [this.#urgent]), ...this.#pages];
   }
 
   /** A peer that takes nothing any more is the end of the link as well. */
@@ -126,12 +176,14 @@ export class SourceLink implements AsyncDisposable {
 
   /** A write that fails is the end of the link, whichever side noticed first. */
   async #write<T>(writing: Promise<T>): Promise<T> {
-    this.#writing = writing;
+    this.#writing.add(writing);
     try {
       return await writing;
     } catch (error) {
       this.drop(error as Error);
       throw this.#lost ?? error;
+    } finally {
+      this.#writing.delete(writing);
     }
   }
 
@@ -143,4 +195,10 @@ export class SourceLink implements AsyncDisposable {
         return this.recvBitmaps.add(event);
     }
   }
+}
+
+/** All of them, or the first failure, but only when none of them runs any more. */
+async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
 }

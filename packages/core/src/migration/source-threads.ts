@@ -2,8 +2,10 @@ import { PageBitmap } from '../memory/page-bitmap.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import {
   Counters,
+  CounterSum,
   type ReturnPathCounters,
   returnPathCounters,
+  type SenderCounter,
   type SenderCounters,
   senderCounters,
 } from '../threads/counters.ts';
@@ -11,6 +13,8 @@ import type { RamSenderCommands, RamSenderData } from '../threads/ram-sender-api
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
+
+type Sender = Thread<RamSenderCommands, never>;
 
 /** The page loops of a source and what they share; they live as long as the migration. */
 export class SourceThreads {
@@ -20,13 +24,17 @@ export class SourceThreads {
   readonly dirty: readonly PageBitmap[];
   readonly present: readonly PageBitmap[];
   readonly control = new SenderControl();
-  readonly senderCounters: SenderCounters = new Counters(senderCounters);
+  /** Of the ram-sender and the page-senders together. */
+  readonly senderCounters: CounterSum<SenderCounter>;
   readonly returnPathCounters: ReturnPathCounters = new Counters(returnPathCounters);
-  readonly sender: Thread<RamSenderCommands, never>;
+  readonly sender: Sender;
+  /** One for each page channel; none without multifd. */
+  readonly pageSenders: readonly Sender[];
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
   #transfers = 0;
 
-  constructor(blocks: readonly RamBlock[]) {
+  /** @param pageChannels 0 without multifd. */
+  constructor(blocks: readonly RamBlock[], pageChannels: number) {
     this.blocks = blocks;
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));
@@ -38,9 +46,16 @@ export class SourceThreads {
       present: this.present.map((bitmap) => bitmap.buffer),
       control: this.control.buffer,
     };
-    const sender: RamSenderData = { ...shared, counters: this.senderCounters.buffer };
+    const counters: SenderCounters[] = [];
+    const newSender = (): Sender => {
+      const own = new Counters(senderCounters);
+      counters.push(own);
+      return new Thread('ram-sender', { ...shared, counters: own.buffer } satisfies RamSenderData);
+    };
+    this.sender = newSender();
+    this.pageSenders = Array.from({ length: pageChannels }, newSender);
+    this.senderCounters = new CounterSum(counters);
     const returnPath: RamSenderData = { ...shared, counters: this.returnPathCounters.buffer };
-    this.sender = new Thread('ram-sender', sender);
     this.returnPath = new Thread('return-path', returnPath);
   }
 
@@ -61,6 +76,7 @@ export class SourceThreads {
   /** After every link is closed. */
   async end(): Promise<void> {
     await this.untrack();
-    await Promise.all([this.sender.end(), this.returnPath.end()]);
+    const threads = [this.sender, ...this.pageSenders, this.returnPath];
+    await Promise.all(threads.map(async (thread) => await thread.end()));
   }
 }

@@ -12,28 +12,26 @@ import { finish, postcopy } from './postcopy.ts';
 import {
   dialMain,
   exchangeBitmaps,
+  openFurther,
+  openPages,
   openUrgent,
   resumeLink,
   type SourceSession,
 } from './recovery.ts';
-import { agree, resumeHere, sayGoodbye } from './session-ends.ts';
-import { handshake, type SourceContext, type SourceOptions } from './source-context.ts';
+import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
+import {
+  handshake,
+  pageChannels,
+  type SourceContext,
+  type SourceEvents,
+  type SourceOptions,
+} from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
 import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
 import { discardStale, prepareSwitchover } from './switchover.ts';
-
-interface SourceEvents {
-  /** Every change of status, exactly once. */
-  status: [status: SourceStatus];
-  /** At every dirty sync. */
-  pass: [pass: number];
-}
-
-/** How long a cancel waits for a thread that does not end by itself before it cuts the link. */
-const CANCEL_GRACE_MILLIS = 200;
 
 /**
  * One outgoing migration, from `setup` to its end. Until the order to run leaves, every way out gives
@@ -70,7 +68,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#guest = guest;
     this.#options = options;
     this.#parameters = options.parameters;
-    this.#threads = new SourceThreads(guest.ram);
+    this.#threads = new SourceThreads(guest.ram, pageChannels(options));
     this.#statistics = new SourceStatistics(this.#threads);
     this.setParameters(options.parameters);
     this.#lifeline = new Lifeline(() => {
@@ -182,6 +180,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   async #untilLoaded(address: Address): Promise<Switchover> {
     await this.#open(address);
+    await openPages(this.#context(), address, this.#session);
     const options = { isPostcopyWanted: () => this.#postcopyWanted, onPass: this.#tellPass };
     await track(this.#context(), options);
     this.#statistics.setUp();
@@ -265,7 +264,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#statistics.guestRunsThere();
     if (phase === 'complete') return await finish(context);
     if (phase === 'loaded') await this.#orderRun(); // the order never arrived: the guest stands still
-    await openUrgent(context, address, this.#session);
+    await openFurther(context, address, this.#session);
     await resumeLink(context);
     this.#status.move('postcopy-recover', 'postcopy-active');
     await postcopy(context);
@@ -274,7 +273,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** The guest is ours, as it was; the destination is told, if it still listens. */
   async #giveBack(reason: Error): Promise<void> {
     const error = await resumeHere(this.#guest, this.#stoppedHere, this.#link?.lost ?? reason);
-    if (this.#link !== undefined) await sayGoodbye(this.#link, error, CANCEL_GRACE_MILLIS);
+    if (this.#link !== undefined) await sayGoodbye(this.#link, error);
     await this.#threads.untrack();
     if (this.#status.is('cancelling')) return this.#status.move('cancelling', 'cancelled');
     this.#error = explainSource(error, this.status, this.#handedOver);

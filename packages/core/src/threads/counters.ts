@@ -22,8 +22,22 @@ export class Counters<Name extends string> {
   }
 }
 
+/** The counters of several threads that do the same, as one. */
+export class CounterSum<Name extends string> {
+  readonly #parts: readonly Counters<Name>[];
+
+  constructor(parts: readonly Counters<Name>[]) {
+    this.#parts = parts;
+  }
+
+  get(name: Name): number {
+    return this.#parts.reduce((sum, part) => sum + part.get(name), 0);
+  }
+}
+
 export const senderCounters = ['normalPages', 'zeroPages', 'bytes', 'syncs'] as const;
-export type SenderCounters = Counters<(typeof senderCounters)[number]>;
+export type SenderCounter = (typeof senderCounters)[number];
+export type SenderCounters = Counters<SenderCounter>;
 
 export const returnPathCounters = [
   'requests',
@@ -36,7 +50,8 @@ export const returnPathCounters = [
 export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
 
 export const receiverCounters = ['normalPages', 'zeroPages', 'bytes', 'duplicatePages'] as const;
-export type ReceiverCounters = Counters<(typeof receiverCounters)[number]>;
+export type ReceiverCounter = (typeof receiverCounters)[number];
+export type ReceiverCounters = Counters<ReceiverCounter>;
 
 export const faultCounters = [
   'faults',

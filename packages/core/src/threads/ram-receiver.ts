@@ -3,35 +3,33 @@ import {
   channelSource,
   ChannelError,
   decodeControl,
+  FRAME_HEADER_BYTES,
   type FrameHeader,
   FrameReader,
   FrameType,
 } from '@godwit/transport';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { placePages, placeZeroPages, watchMissing } from '../memory/fault-source.ts';
-import { discardPages } from '../memory/guest-ram.ts';
+import { discardPages, makeMissing } from '../memory/guest-ram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
 import { Counters, receiverCounters } from './counters.ts';
-import type {
-  PlacingMode,
-  RamReceiverCommands,
-  RamReceiverData,
-  RamReceiverEvent,
-} from './ram-receiver-api.ts';
+import { Placing, PlacingGate } from './placing-gate.ts';
+import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
 import { serveThread, tell } from './serve-thread.ts';
 
 /*
- * The destination's reader of the main channel and, as a second thread, of the urgent channel.
+ * The destination's reader of the main channel; other threads of the same kind read the urgent channel
+ * and the page channels.
  */
 
 const STAGING_BYTES = 1024 * 1024;
-/** In precopy pages go straight into guest memory; what is read ahead is copied once more. */
 const READ_AHEAD_BYTES = 64 * 1024;
+const LONG_RUN_BYTES = 256 * 1024;
 
 const data = workerData as RamReceiverData;
-const { blocks } = data;
+const { blocks, role } = data;
 const pageBytes = blocks[0]?.pageBytes ?? 4096;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
 const limits = { pageBytes, blockPages };
@@ -40,21 +38,19 @@ const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
 );
 const ledger = new FaultLedger(data.ledger);
-/** Written by the main thread before it tells the source 'started', so before any page comes. */
-const sharedUserfaultfd = new Int32Array(data.userfaultfd);
+const gate = new PlacingGate(data.gate);
 const counters = new Counters(receiverCounters, data.counters);
-let descriptor = -1;
-let mode: PlacingMode = 'precopy';
+/** Sync points of this link that have been passed. */
+let syncs = 0;
+/** What is not received has become missing: pages are stale or not there from now on. */
+let isThinned = false;
 
 serveThread<RamReceiverCommands>({
-  run(argument) {
-    descriptor = argument.descriptor;
-    mode = argument.mode;
-    const reader = new FrameReader(
-      channelSource(descriptor),
-      STAGING_BYTES,
-      mode === 'precopy' ? READ_AHEAD_BYTES : STAGING_BYTES,
-    );
+  ready() {},
+  run(descriptor) {
+    syncs = 0;
+    isThinned = false;
+    const reader = new FrameReader(channelSource(descriptor), STAGING_BYTES, READ_AHEAD_BYTES);
     while (reader.next(limits)) receiveFrame(reader);
   },
 });
@@ -64,53 +60,96 @@ function receiveFrame(reader: FrameReader): void {
   counters.add('bytes', header.bodyBytes);
   switch (header.type) {
     case FrameType.PAGES:
-      return isPlacing(header) ? placeRun(reader) : readRun(reader);
     case FrameType.ZERO:
-      return isPlacing(header) ? placeZeroRun(header) : zeroRun(header);
+      return receiveRun(reader);
     case FrameType.HEARTBEAT:
       return;
+    case FrameType.CONTROL:
+      return obey(reader);
     default:
-      if (data.role === 'main') return receiveMainFrame(reader);
+      if (role === 'main') return receiveMainFrame(reader);
       throw unexpected(header);
   }
 }
 
 /** @throws {ChannelError} `ERR_PROTOCOL`: no page belongs here now. */
-function isPlacing(header: FrameHeader): boolean {
-  if (mode === 'sealed') throw unexpected(header);
-  // The urgent channel is open before the ranges are registered, and silent until then.
-  if (mode === 'postcopy' && Atomics.load(sharedUserfaultfd, 1) === 0) throw unexpected(header);
-  return mode === 'postcopy';
+function receiveRun(reader: FrameReader): void {
+  const { header } = reader;
+  const placing = gate.enter(data.reader);
+  try {
+    // The urgent channel is open before postcopy listens, and silent until then.
+    const isEarly = role === 'urgent' && placing !== Placing.BY_FAULT;
+    if (placing === Placing.CLOSED || isEarly) throw unexpected(header);
+    reader.readAheadBytes = readAheadAfter(header, placing);
+    const isZero = header.type === FrameType.ZERO;
+    if (placing === Placing.BY_FAULT) return isZero ? placeZeroRun(header) : placeRun(reader);
+    return isZero ? zeroRun(header) : readRun(reader);
+  } finally {
+    gate.leave(data.reader);
+  }
+}
+
+/** Pages that go straight into guest memory are copied once more where they were read ahead. */
+function readAheadAfter(header: FrameHeader, placing: Placing): number {
+  if (placing === Placing.BY_FAULT) return STAGING_BYTES;
+  // After a long run another one is likely: only its header is looked for.
+  return header.bodyBytes >= LONG_RUN_BYTES ? FRAME_HEADER_BYTES : READ_AHEAD_BYTES;
+}
+
+function obey(reader: FrameReader): void {
+  if (role === 'urgent') throw unexpected(reader.header);
+  const message = decodeControl(reader.readBody());
+  if (message.t === 'sync') return sync(message.n);
+  if (role !== 'main') throw unexpected(reader.header);
+  if (message.t === 'listen') beginPostcopy();
+  report({ type: 'control', message });
+}
+
+/** Nothing that follows is taken before all that came before is, on every channel that carries pages. */
+function sync(n: number): void {
+  syncs += 1;
+  if (n !== syncs || gate.pageChannels === 0) {
+    throw new ChannelError('ERR_PROTOCOL', `sync point ${n} where ${syncs} was expected`);
+  }
+  gate.arrive(n);
 }
 
 function receiveMainFrame(reader: FrameReader): void {
   const { header } = reader;
   switch (header.type) {
     case FrameType.DISCARD:
-      if (mode !== 'precopy') throw unexpected(header);
+      thin(header);
       return discardRuns(header, reader.readBody());
     case FrameType.DEVICE:
-      if (mode === 'precopy') mode = 'sealed';
+      if (gate.mode !== Placing.BY_FAULT) gate.close();
+      isThinned = false;
       return report({ type: 'device', state: reader.readBody() });
-    case FrameType.CONTROL: {
-      const message = decodeControl(reader.readBody());
-      if (message.t === 'listen') beginPostcopy();
-      return report({ type: 'control', message });
-    }
     default:
       throw unexpected(header);
   }
 }
 
+/**
+ * The passes are over, and the guest goes on as postcopy: no page comes until it listens, and what has
+ * not arrived becomes missing.
+ */
+function thin(header: FrameHeader): void {
+  if (isThinned && gate.mode === Placing.CLOSED) return;
+  if (gate.userfaultfd < 0 || gate.mode !== Placing.INTO_MEMORY) throw unexpected(header);
+  isThinned = true;
+  gate.close();
+  for (const [index, block] of blocks.entries()) {
+    makeMissing(block, received.bitmaps[index] as PageBitmap);
+  }
+}
+
 /** From here on a page is there or is missing; the source has said which of them are stale. */
 function beginPostcopy(): void {
-  const userfaultfd = userfaultfdNow();
-  if (userfaultfd < 0 || mode !== 'precopy') {
-    throw new ChannelError('ERR_PROTOCOL', "'listen' without postcopy-ram, or twice");
+  if (!isThinned || gate.mode !== Placing.CLOSED) {
+    throw new ChannelError('ERR_PROTOCOL', "'listen' without a DISCARD before it, or twice");
   }
-  watchMissing(userfaultfd, blocks);
-  Atomics.store(sharedUserfaultfd, 1, 1);
-  mode = 'postcopy';
+  watchMissing(gate.userfaultfd, blocks);
+  gate.placeByFault();
 }
 
 function readRun(reader: FrameReader): void {
@@ -174,7 +213,7 @@ function placeStaged(block: number, first: number, count: number, source: number
       const address = addressOf(block, page);
       const from = source + (page - first) * pageBytes;
       const bytes = (runEnd - page) * pageBytes;
-      const duplicates = placePages(userfaultfdNow(), address, from, bytes, pageBytes);
+      const duplicates = placePages(gate.userfaultfd, address, from, bytes, pageBytes);
       counters.add('duplicatePages', duplicates);
       add(block, page, runEnd - page);
     }
@@ -196,7 +235,7 @@ function placeZeroRun(header: FrameHeader): void {
   const wanted = requested[block] as PageBitmap;
   const isNowComplete = received.addRun(block, firstPage, pageCount);
   for (let page = wanted.next(firstPage, end); page >= 0; page = wanted.next(page + 1, end)) {
-    placeZeroPages(userfaultfdNow(), addressOf(block, page), pageBytes, pageBytes);
+    placeZeroPages(gate.userfaultfd, addressOf(block, page), pageBytes, pageBytes);
   }
   settleRun(ledger, wanted, block, firstPage, pageCount);
   if (isNowComplete) report({ type: 'complete' });
@@ -209,17 +248,16 @@ function add(block: number, first: number, count: number): void {
   if (isNowComplete) report({ type: 'complete' });
 }
 
-function userfaultfdNow(): number {
-  return Atomics.load(sharedUserfaultfd, 0);
-}
-
 function addressOf(block: number, page: number): number {
   return (blocks[block] as RamBlock).address + page * pageBytes;
 }
 
 function unexpected(header: FrameHeader): ChannelError {
   const type = header.type.toString(16);
-  return new ChannelError('ERR_PROTOCOL', `frame type 0x${type} does not belong here (${mode})`);
+  return new ChannelError(
+    'ERR_PROTOCOL',
+    `frame type 0x${type} does not belong here (${role} channel)`,
+  );
 }
 
 function report(event: RamReceiverEvent): void {

@@ -14,8 +14,12 @@ export interface TransferOrder {
   /** A number never used before; `SenderControl.stop` names it. */
   readonly transfer: number;
   readonly rate: Rate;
+  /** How many threads work on this transfer; they share the bandwidth. */
+  readonly senders: number;
+  /** Ends the transfer with this sync point, stopped or not. */
+  readonly sync?: number;
   /** Ends a pass of this number with its frame, unless stopped. */
-  readonly pass?: number;
+  readonly pass?: number | undefined;
 }
 
 export interface TransferResult {
@@ -24,10 +28,15 @@ export interface TransferResult {
   readonly millis: number;
 }
 
-/** What the main thread tells the ram-sender; every write to the main channel goes through here. */
+/**
+ * What the main thread tells the ram-sender, through which every write to the main channel goes; and the
+ * page-senders, of the same kind, each with a page channel: these are only told to transfer.
+ */
 export type RamSenderCommands = {
-  /** The descriptor of the main channel, from now on. */
+  /** The descriptor to write to, from now on. */
   attach: { argument: number; answer: void };
+  /** Answered as soon as the thread has started. */
+  ready: { argument: undefined; answer: void };
   /** Begins to note writes; every page is dirty, those that exist are present. */
   track: { argument: undefined; answer: { dirtyPages: number } };
   sync: { argument: undefined; answer: { dirtyPages: number; dirtiedPages: number } };

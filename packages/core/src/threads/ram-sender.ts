@@ -4,6 +4,7 @@ import { encodeControl, FrameType, writeBytes } from '@godwit/transport';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
 import { PagemapDirtyLog } from '../memory/dirty-log.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
 import { Pacer } from './pacer.ts';
 import { PageBatch } from './page-batch.ts';
@@ -17,7 +18,8 @@ import type {
 import { serveThread } from './serve-thread.ts';
 
 /*
- * The source's writer of the main channel: dirty pages, and every control frame between them.
+ * The source's writer of the main channel: dirty pages, and every control frame between them. With page
+ * channels each has a thread of this kind, which takes a share of the pages.
  */
 
 /** How much leaves in one writev while nothing waits behind it, and while a request may. */
@@ -35,11 +37,13 @@ const present = data.present.map(
 const control = new SenderControl(data.control);
 const counters = new Counters(senderCounters, data.counters);
 const batch = new PageBatch({ blocks, dirty, present });
+const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
 let descriptor = -1;
 let dirtyLog: PagemapDirtyLog | undefined;
 
 serveThread<RamSenderCommands>({
+  ready() {},
   attach(newDescriptor) {
     descriptor = newDescriptor;
     batch.clear();
@@ -69,11 +73,12 @@ serveThread<RamSenderCommands>({
   },
 });
 
-/** Sends every dirty page once, in order, requested ones first; or until it is stopped. */
+/** Sends the dirty pages that no other sender does, each once, requested ones first; or until stopped. */
 function transfer(order: TransferOrder): TransferResult {
   const started = performance.now();
   const bytesBefore = counters.get('bytes');
   const stopped = !transferPages(order);
+  if (order.sync !== undefined) write(encodeControl({ t: 'sync', n: order.sync }));
   if (!stopped && order.pass !== undefined) write(encodeControl({ t: 'pass', n: order.pass }));
   return {
     stopped,
@@ -83,15 +88,28 @@ function transfer(order: TransferOrder): TransferResult {
 }
 
 function transferPages(order: TransferOrder): boolean {
-  for (let block = 0; block < blocks.length; block++) {
-    const bitmap = dirty[block] as PageBitmap;
-    for (let page = bitmap.next(0); page >= 0; page = bitmap.next(page)) {
-      if (!waitForTurn(order)) return false;
-      page += batch.claim(block, page, pagesPerClaim(order));
-      if (batch.isFull || batch.byteLength >= batchBytes(order)) flush();
-    }
+  for (let chunk = control.nextChunk(); ; chunk = control.nextChunk()) {
+    const at = chunks.locate(chunk);
+    if (at === undefined) break;
+    if (!transferChunk(order, at.block, at.firstPage, at.limit)) return false;
   }
   flush();
+  return true;
+}
+
+function transferChunk(
+  order: TransferOrder,
+  block: number,
+  firstPage: number,
+  limit: number,
+): boolean {
+  const bitmap = dirty[block] as PageBitmap;
+  for (let page = bitmap.next(firstPage, limit); page >= 0; page = bitmap.next(page, limit)) {
+    if (!waitForTurn(order)) return false;
+    const pages = Math.min(limit - page, pagesPerClaim(order));
+    page += batch.claim(block, page, pages);
+    if (batch.isFull || batch.byteLength >= batchBytes(order)) flush();
+  }
   return true;
 }
 
@@ -104,7 +122,7 @@ function waitForTurn(order: TransferOrder): boolean {
       return false;
     }
     serveRequests();
-    const millis = pacer.waitMillis(control.bandwidth(order.rate), performance.now());
+    const millis = pacer.waitMillis(bandwidth(order), performance.now());
     if (millis <= 0) return true;
     flush();
     control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX));
@@ -143,7 +161,12 @@ function pagesPerClaim(order: TransferOrder): number {
 function batchBytes(order: TransferOrder): number {
   const max =
     order.rate === 'postcopy' && control.urgentDescriptor < 0 ? BATCH_BYTES_SHARED : BATCH_BYTES;
-  return pacer.batchBytes(control.bandwidth(order.rate), 1, max);
+  return pacer.batchBytes(bandwidth(order), 1, max);
+}
+
+/** This thread's share of the limit, in bytes per second. */
+function bandwidth(order: TransferOrder): number {
+  return control.bandwidth(order.rate) / order.senders;
 }
 
 function write(frame: Uint8Array): void {

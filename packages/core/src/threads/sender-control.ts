@@ -4,6 +4,7 @@ const WAKE = 1;
 const URGENT_DESCRIPTOR = 2;
 const REQUESTS_HEAD = 3;
 const REQUESTS_TAIL = 4;
+const NEXT_CHUNK = 5;
 const REQUESTS = 6;
 /** A power of two. */
 const REQUESTS_MAX = 1024;
@@ -20,6 +21,7 @@ export type Rate = 'precopy' | 'postcopy' | 'unlimited';
  * | stop | main: the number of the transfer that shall end | ram-sender |
  * | wake | everybody, counting up | ram-sender, which sleeps on it |
  * | urgent descriptor | main, before the destination may ask | return-path |
+ * | next chunk: how far the bulk of this transfer is | main, before a transfer; every sender, counting up | senders |
  * | requests: a ring of pages, not claimed; head | ram-sender | return-path |
  * | tail and entries | return-path | ram-sender |
  * | bandwidths | main | ram-sender |
@@ -60,6 +62,16 @@ export class SenderControl {
   /** Sleeps until time is up or something has changed since `wakeCount` was read. */
   sleep(wakeCount: number, millis: number): void {
     Atomics.wait(this.#words, WAKE, wakeCount, millis);
+  }
+
+  /** The main thread's, while no sender runs. */
+  restartChunks(): void {
+    Atomics.store(this.#words, NEXT_CHUNK, 0);
+  }
+
+  /** Takes the next part of guest RAM: no other sender gets the same one in this transfer. */
+  nextChunk(): number {
+    return Atomics.add(this.#words, NEXT_CHUNK, 1);
   }
 
   /** -1: requested pages leave through the ram-sender. */

@@ -24,10 +24,13 @@ export type ControlMessage =
       readonly blocks: readonly (readonly [id: string, byteLength: number])[];
       readonly caps: readonly string[];
       readonly uuid: string | null;
+      /** Of page channels; only with the capability `multifd`. */
+      readonly channels?: number;
     }
   | { readonly t: 'started' }
   | { readonly t: 'refused'; readonly why: string }
   | { readonly t: 'pass'; readonly n: number }
+  | { readonly t: 'sync'; readonly n: number }
   | { readonly t: 'flush' }
   | { readonly t: 'flushed' }
   | { readonly t: 'listen' }
@@ -69,7 +72,7 @@ const isBlock: Check = (value) =>
 
 const proof = { pages: isCount, digest: isDigest };
 
-/** The keys of each message beside `t`, all required, and what each may hold. */
+/** The keys of each message beside `t` and what each may hold; one that may be absent takes undefined. */
 const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   start: {
     page: isCount,
@@ -81,10 +84,12 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
     caps: (value) =>
       Array.isArray(value) && value.length <= CAPABILITIES_MAX && value.every(isText),
     uuid: (value) => value === null || isText(value),
+    channels: (value) => value === undefined || isCount(value),
   },
   started: {},
   refused: { why: isText },
   pass: { n: isCount },
+  sync: { n: isCount },
   flush: {},
   flushed: {},
   listen: {},

@@ -20,26 +20,26 @@ export type ByteSource = (address: number, byteLength: number) => number;
 export class FrameReader {
   /** Of the current frame; overwritten by `next`. */
   readonly header: FrameHeader = newFrameHeader();
+  /**
+   * How much is read at once while looking for a header: what is read ahead of a large body must be
+   * copied once more. May be changed between two frames.
+   */
+  readAheadBytes: number;
   /** Bytes of the current body not consumed yet. */
   bodyBytesLeft = 0;
   readonly #source: ByteSource;
   readonly #staging: ScratchBuffer;
   readonly #view: DataView;
-  readonly #readAheadBytes: number;
   #start = 0;
   #end = 0;
 
-  /**
-   * @param stagingBytes room for what was read and is not consumed.
-   * @param readAheadBytes how much is read at once while looking for a header: what is read ahead
-   *   of a large body must be copied once more.
-   */
+  /** @param stagingBytes room for what was read and is not consumed. */
   constructor(source: ByteSource, stagingBytes: number, readAheadBytes = stagingBytes) {
     this.#source = source;
     this.#staging = new ScratchBuffer(stagingBytes);
     const { bytes } = this.#staging;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#readAheadBytes = readAheadBytes;
+    this.readAheadBytes = readAheadBytes;
   }
 
   /** Forgets what was staged: the stream is another one now. */
@@ -126,7 +126,7 @@ export class FrameReader {
     if (this.#start === this.#end) this.#start = this.#end = 0;
     if (this.#start + byteLength > capacity) this.#compact();
     while (this.#end - this.#start < byteLength) {
-      const room = Math.min(capacity - this.#end, Math.max(this.#readAheadBytes, byteLength));
+      const room = Math.min(capacity - this.#end, Math.max(this.readAheadBytes, byteLength));
       const bytes = this.#source(this.#staging.address + this.#end, room);
       if (bytes === 0) return false;
       this.#end += bytes;

@@ -1,0 +1,153 @@
+import { ChannelError } from '@godwit/transport';
+import { PAGE_CHANNELS_MAX } from '../parameters.ts';
+
+/** How pages are taken. */
+export const Placing = {
+  /** Precopy: straight into guest memory. */
+  INTO_MEMORY: 0,
+  /** Not at all: nothing is agreed on, stale pages are thrown away, or a precopy's device state has come. */
+  CLOSED: 1,
+  /** Postcopy: placed whole under a guest that may wait for them. */
+  BY_FAULT: 2,
+} as const;
+export type Placing = (typeof Placing)[keyof typeof Placing];
+
+/** Readers of one link: main, urgent, and the page channels. */
+export const MAIN_READER = 0;
+export const URGENT_READER = 1;
+export const FIRST_PAGE_READER = 2;
+
+const MODE = 0;
+const USERFAULTFD = 1;
+const BROKEN = 2;
+const ARRIVALS = 3;
+const PAGE_CHANNELS = 4;
+const BUSY = 5;
+/** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
+const SLEEP_MILLIS_MAX = 1000;
+
+/**
+ * What the readers of a destination share beside the bitmaps: how pages are taken now, and where the
+ * channels wait for each other.
+ *
+ * | word | written by | read by |
+ * |---|---|---|
+ * | mode | main thread between two links and before 'started'; then the main reader | every reader, before each run of pages |
+ * | userfaultfd | main thread, before the source is told 'started' | every reader |
+ * | broken | main thread: 1 when the link is dropped, 0 before the next one is read | readers that wait |
+ * | arrivals | every reader, counting up at each sync point; main thread between two links | readers |
+ * | page channels | main thread, before the source is told 'started' | readers at a sync point |
+ * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
+ *
+ * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
+ * waits until nobody is busy. So no run is taken in a mode that has ended.
+ */
+export class PlacingGate {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  /** @param shared the buffer of the main thread's, in a worker. */
+  constructor(shared?: SharedArrayBuffer) {
+    const words = BUSY + FIRST_PAGE_READER + PAGE_CHANNELS_MAX;
+    this.buffer = shared ?? new SharedArrayBuffer(words * 4);
+    this.#words = new Int32Array(this.buffer);
+    if (shared === undefined) this.userfaultfd = -1;
+  }
+
+  get userfaultfd(): number {
+    return Atomics.load(this.#words, USERFAULTFD);
+  }
+
+  set userfaultfd(descriptor: number) {
+    Atomics.store(this.#words, USERFAULTFD, descriptor);
+  }
+
+  /** How many a link of this migration has. */
+  get pageChannels(): number {
+    return Atomics.load(this.#words, PAGE_CHANNELS);
+  }
+
+  set pageChannels(count: number) {
+    Atomics.store(this.#words, PAGE_CHANNELS, count);
+  }
+
+  get mode(): Placing {
+    return Atomics.load(this.#words, MODE) as Placing;
+  }
+
+  /** The main thread's, while no reader runs: a new link is about to be read. */
+  openLink(mode: Placing): void {
+    Atomics.store(this.#words, MODE, mode);
+    Atomics.store(this.#words, ARRIVALS, 0);
+    Atomics.store(this.#words, BROKEN, 0);
+  }
+
+  /** The main thread's: the link has ended; who waits for another channel of it is woken. */
+  breakLink(): void {
+    Atomics.store(this.#words, BROKEN, 1);
+    for (let word = 0; word < this.#words.length; word++) Atomics.notify(this.#words, word);
+  }
+
+  /** A run of pages comes. @returns how it is to be taken; `leave` follows, unless it is CLOSED. */
+  enter(reader: number): Placing {
+    Atomics.store(this.#words, BUSY + reader, 1);
+    const { mode } = this;
+    if (mode === Placing.CLOSED) this.leave(reader);
+    return mode;
+  }
+
+  leave(reader: number): void {
+    Atomics.store(this.#words, BUSY + reader, 0);
+    if (this.mode === Placing.CLOSED) Atomics.notify(this.#words, BUSY + reader);
+  }
+
+  /**
+   * The main reader's: from here on no page is taken on any channel.
+   *
+   * @throws {ChannelError} `ERR_CLOSED`: the link ended while another reader was busy.
+   */
+  close(): void {
+    Atomics.store(this.#words, MODE, Placing.CLOSED);
+    for (let word = BUSY; word < this.#words.length; word++) {
+      while (Atomics.load(this.#words, word) === 1) this.#wait(word, 1);
+    }
+  }
+
+  /** The main thread's, before the source is told 'started': pages may come. */
+  takeIntoMemory(): void {
+    Atomics.store(this.#words, MODE, Placing.INTO_MEMORY);
+  }
+
+  /** The main reader's, after `close`, once the ranges are registered. */
+  placeByFault(): void {
+    Atomics.store(this.#words, MODE, Placing.BY_FAULT);
+  }
+
+  /**
+   * All that came before sync point `n` on this channel has been taken; waits until that holds for every
+   * channel of the link.
+   *
+   * @param n counts from 1 on each link.
+   * @throws {ChannelError} `ERR_CLOSED`: the link ended meanwhile.
+   */
+  arrive(n: number): void {
+    const channels = this.pageChannels + 1;
+    Atomics.add(this.#words, ARRIVALS, 1);
+    Atomics.notify(this.#words, ARRIVALS);
+    for (;;) {
+      const arrivals = Atomics.load(this.#words, ARRIVALS);
+      if (arrivals >= n * channels) return;
+      this.#wait(ARRIVALS, arrivals);
+    }
+  }
+
+  #wait(word: number, value: number): void {
+    if (Atomics.load(this.#words, BROKEN) === 1) {
+      throw new ChannelError(
+        'ERR_CLOSED',
+        'the link ended while its channels waited for each other',
+      );
+    }
+    Atomics.wait(this.#words, word, value, SLEEP_MILLIS_MAX);
+  }
+}
