@@ -136,16 +136,18 @@ function serveRequests(): void {
     if (request === undefined) return;
     const [block, page] = request;
     if (dirty[block]?.take(page) !== true) continue;
+    flush(); // of the bulk, which counts
     batch.addClaimed(block, page);
-    flush();
+    flush('requested');
   }
 }
 
-function flush(): void {
+/** Requested pages are exempt from the bandwidth limit, as in QEMU. */
+function flush(kind: 'bulk' | 'requested' = 'bulk'): void {
   const { normalPages, zeroPages } = batch;
   const bytes = batch.write(descriptor);
   if (bytes === 0) return;
-  pacer.sent(bytes, performance.now());
+  if (kind === 'bulk') pacer.sent(bytes, performance.now());
   counters.add('bytes', bytes);
   counters.add('normalPages', normalPages);
   counters.add('zeroPages', zeroPages);
