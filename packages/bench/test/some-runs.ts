@@ -15,7 +15,12 @@ export const someOptions: MigrateBenchOptions = {
 };
 
 export function somePump(bytesPerSecond: number): PumpRun {
-  return { millis: 100, bytesPerSecond, cpuSecondsPerGib: { source: 0.1, destination: 0.2 } };
+  return {
+    name: 'raw pump',
+    millis: 100,
+    bytesPerSecond,
+    cpuSecondsPerGib: { source: 0.1, destination: 0.2 },
+  };
 }
 
 /** 400 MB in 400 ms, in steps of 10 ms. */

@@ -1,4 +1,4 @@
-import type { Run } from '../migrate/runs.ts';
+import type { PumpRun, Run } from '../migrate/runs.ts';
 import { medianIndex, spreadOf } from '../migrate/statistics.ts';
 import { panelTitle, type Plot, type Scale, scaleTo, valueAxis } from './panel.ts';
 import { element, line, pathOf, text } from './svg.ts';
@@ -11,9 +11,11 @@ const STRETCHES_MAX = 80;
 export function throughputPanel(plot: Plot, runs: readonly Run[]): string {
   const curves = runs.map(({ migration }) => throughputOf(migration.samples, STRETCHES_MAX));
   const middle = medianIndex(runs.map(({ migration }) => migration.millis));
-  const pumps = runs.flatMap(({ pump }) => (pump === undefined ? [] : [pump.bytesPerSecond]));
-  const limit = pumps.length === 0 ? undefined : spreadOf(pumps).median;
-  const rateMax = Math.max(limit ?? 0, ...curves.flat().map((it) => it.bytesPerSecond));
+  const limit = limitOf(runs.flatMap(({ pump }) => (pump === undefined ? [] : [pump])));
+  const rateMax = Math.max(
+    limit?.bytesPerSecond ?? 0,
+    ...curves.flat().map((it) => it.bytesPerSecond),
+  );
   const rates = ticksTo(rateMax / 1e9, 5);
   const times = ticksTo(Math.max(...runs.map(({ migration }) => migration.millis)), 8);
   const x = scaleTo(times.at(-1) as number, plot.left, plot.right);
@@ -69,9 +71,21 @@ function timeAxis(plot: Plot, times: readonly number[], x: Scale): string {
     .join('');
 }
 
-function limitLine(plot: Plot, limit: number, y: Scale): string {
-  const at = y(limit);
-  const label = `raw pump, median ${(limit / 1e9).toFixed(2)} GB/s`;
+interface Limit {
+  readonly name: string;
+  readonly bytesPerSecond: number;
+}
+
+function limitOf(pumps: readonly PumpRun[]): Limit | undefined {
+  const [first] = pumps;
+  if (first === undefined) return undefined;
+  const { median } = spreadOf(pumps.map((pump) => pump.bytesPerSecond));
+  return { name: first.name, bytesPerSecond: median };
+}
+
+function limitLine(plot: Plot, { name, bytesPerSecond }: Limit, y: Scale): string {
+  const at = y(bytesPerSecond);
+  const label = `${name}, median ${(bytesPerSecond / 1e9).toFixed(2)} GB/s`;
   return (
     line([plot.left, at], [plot.right, at], { class: 'limit' }) +
     text(plot.right, at - 7, label, { class: 'limit-label', 'text-anchor': 'end' })

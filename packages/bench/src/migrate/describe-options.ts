@@ -8,11 +8,18 @@ const memoryWords: Readonly<Record<MemoryKind, string>> = {
 
 /** `precopy, 1 GiB, unix, idle guest, RAM preallocated, 3 runs` */
 export function describeOptions(options: MigrateBenchOptions): string {
-  const { mode, memoryBytes, transport, workload, rate, runs } = options;
+  const { mode, memoryBytes, transport, channels, workload, rate, runs } = options;
   const guest = rate > 0 ? `${workload} guest at ${rate} pages/s` : `${workload} guest`;
   const memory = memoryWords[memoryKind(options)];
   const count = runs === 1 ? '1 run' : `${runs} runs`;
-  return [mode, formatSize(memoryBytes), transport, guest, memory, count].join(', ');
+  const way = channels === 1 ? transport : `${transport} × ${channels}`;
+  return [mode, formatSize(memoryBytes), way, guest, memory, count].join(', ');
+}
+
+/** Of the pump that migrations are compared with. */
+export function pumpName({ mode, channels }: MigrateBenchOptions): string {
+  const pumps = channels === 1 ? 'raw pump' : `${channels} raw pumps`;
+  return mode === 'precopy' ? pumps : `${pumps}, placed by UFFDIO_COPY`;
 }
 
 /** What a reader must know of the destination's memory to trust the figures. */

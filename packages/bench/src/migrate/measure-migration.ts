@@ -11,13 +11,14 @@ const HELD_SECONDS = 1;
 /** One migration, from a guest at the source to one that is proved whole at the destination. */
 export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const { options, source, destination } = stage;
-  const { memoryBytes, mode, downtimeLimitMillis } = options;
+  const { memoryBytes, mode, channels, downtimeLimitMillis } = options;
   const postcopyBandwidth =
     mode === 'recovery' ? Math.ceil(memoryBytes / HELD_SECONDS) : options.postcopyBandwidth;
   const postcopy = mode !== 'precopy';
-  await source.call('prepareMigration', { postcopy, downtimeLimitMillis, postcopyBandwidth });
+  const plan = { postcopy, channels, downtimeLimitMillis, postcopyBandwidth };
+  await source.call('prepareMigration', plan);
   const memory = memoryKind(options);
-  const place = { memoryBytes, memory, address: stage.address() };
+  const place = { memoryBytes, memory, channels, address: stage.address() };
   const address = await destination.call('prepareMigration', place);
   const [left, arrived, recovery] = await Promise.all([
     source.call('migrate', address),

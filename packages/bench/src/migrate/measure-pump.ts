@@ -1,19 +1,24 @@
+import { pumpName } from './describe-options.ts';
 import { memoryKind } from './options.ts';
 import type { PumpRun } from './runs.ts';
 import type { Stage } from './stage.ts';
 
-/** One raw pump of the guest's memory, the guest standing still: what a migration cannot beat. */
+/**
+ * One raw pump of the guest's memory over as many streams as the migration has, the guest standing
+ * still: what a migration cannot beat.
+ */
 export async function measurePump({
   options,
   source,
   destination,
   address,
 }: Stage): Promise<PumpRun> {
-  const { memoryBytes, mode } = options;
-  await source.call('preparePump', undefined);
+  const { memoryBytes, mode, channels } = options;
+  await source.call('preparePump', channels);
   const bound = await destination.call('preparePump', {
     memoryBytes,
     memory: memoryKind(options),
+    channels,
     address: address(),
     postcopy: mode !== 'precopy',
   });
@@ -24,6 +29,7 @@ export async function measurePump({
   const millis = read.lastMillis - written.firstMillis;
   const gib = memoryBytes / 2 ** 30;
   return {
+    name: pumpName(options),
     millis,
     bytesPerSecond: (memoryBytes / millis) * 1000,
     cpuSecondsPerGib: { source: written.cpuSeconds / gib, destination: read.cpuSeconds / gib },

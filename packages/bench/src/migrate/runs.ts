@@ -11,6 +11,8 @@ export interface CpuSeconds {
 
 /** One raw pump of as many bytes as the guest has. */
 export interface PumpRun {
+  /** What was pumped how, as `pumpName` says it. */
+  readonly name: string;
   readonly millis: number;
   readonly bytesPerSecond: number;
   readonly cpuSecondsPerGib: CpuSeconds;

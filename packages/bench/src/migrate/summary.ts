@@ -21,14 +21,13 @@ const migrationColumns: readonly Column<MigrationRun>[] = [
   { key: 'rate', label: 'migration', unit: 'GB/s', of: (run) => run.bytesPerSecond / 1e9 },
 ];
 
-const pumpColumns: readonly Column<PumpRun>[] = [
-  {
-    key: 'limit',
-    label: 'raw pump: the limit',
-    unit: 'GB/s',
-    of: (run) => run.bytesPerSecond / 1e9,
-  },
-];
+/** @param name of the pump. */
+const pumpColumn = (name: string): Column<PumpRun> => ({
+  key: 'limit',
+  label: `${name}: the limit`,
+  unit: 'GB/s',
+  of: (run) => run.bytesPerSecond / 1e9,
+});
 
 const costColumns: readonly Column<MigrationRun>[] = [
   { key: 'duration', label: 'duration', unit: 'ms', of: (run) => run.millis },
@@ -103,7 +102,7 @@ export function summarize(runs: readonly Run[]): Figure[] {
   const rates = recoveries.length > 0 ? [] : migrations;
   return [
     ...figures(migrationColumns, rates),
-    ...figures(pumpColumns, pumps),
+    ...figures([pumpColumn(pumps[0]?.name ?? '')], pumps),
     ...figures([ratioColumn], present(runs.map(rateAndLimit))),
     ...figures(recoveryColumns, recoveries),
     ...figures(costColumns, migrations),

@@ -2,18 +2,21 @@ import assert from 'node:assert/strict';
 
 import {
   allocateRam,
+  changeParameters,
   type DestinationInfo,
   DestinationMigration,
   type DestinationStatus,
   type Guest,
   type GuestRam,
   parameterDefaults,
+  type Parameters,
   type RamBlock,
 } from '@godwit/core';
 import { DummyGuest } from '@godwit/guest';
 import type { Address } from '@godwit/transport';
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
+import { channelParameters } from './channel-parameters.ts';
 import { prepareMemory } from './memory.ts';
 import { Sampler } from './sampler.ts';
 import type { DestinationReport, IncomingPlan, RecoveryReport } from './side-api.ts';
@@ -28,17 +31,18 @@ export class Destination {
   #cpuBefore = 0;
   #recovery: Promise<RecoveryReport> | undefined;
 
-  static async create({ memoryBytes }: IncomingPlan): Promise<Destination> {
+  static async create({ memoryBytes, channels }: IncomingPlan): Promise<Destination> {
+    const parameters = changeParameters(parameterDefaults, channelParameters(channels));
     const ram = allocateRam([{ id: 'pc.ram', byteLength: memoryBytes }]);
     const guest = await DummyGuest.create({ ram: ram.blocks, fillMemory: false });
-    return new Destination(ram, guest);
+    return new Destination(ram, guest, parameters);
   }
 
-  private constructor(ram: GuestRam, guest: DummyGuest) {
+  private constructor(ram: GuestRam, guest: DummyGuest, parameters: Parameters) {
     this.#ram = ram;
     this.#guest = guest;
     this.#migration = new DestinationMigration(this.#noticingGuest(), {
-      parameters: () => parameterDefaults,
+      parameters: () => parameters,
       vcpus: 1,
       blocktime: true,
     });

@@ -1,41 +1,34 @@
-import { Advice, advise, mapAnonymous, SystemError, unmap } from '@godwit/posix';
 import { type Address, type Channel, Listener } from '@godwit/transport';
 
 import { cpuSeconds } from '../migrate/clock.ts';
-import { prepareMemory } from './memory.ts';
-import { PumpThread } from './pump-thread.ts';
-import type { IncomingPlan, PumpReport } from './side-api.ts';
+import { Pump, sharesOf } from './pump.ts';
+import { PumpMemory } from './pump-memory.ts';
+import type { PumpEndPlan, PumpReport } from './side-api.ts';
 
 const OPENING_LIMIT_MILLIS = 5_000;
 
-/** The reading end of a raw pump: a listener, memory, and a thread that waits for the descriptor. */
+/** The reading end of a raw pump: a listener, memory, and threads that wait for their descriptors. */
 export class PumpEnd {
   readonly #listener: Listener;
   readonly #report: Promise<PumpReport>;
 
-  /** @param plan.postcopy in 4 KiB pages, as memory in which pages can be missing must be. */
-  static async open(plan: IncomingPlan & { postcopy: boolean }): Promise<PumpEnd> {
-    const { memoryBytes, memory } = plan;
-    const address = mapAnonymous(memoryBytes);
-    if (plan.postcopy) refuseHugePages(address, memoryBytes);
-    const thread = await PumpThread.start({ role: 'read', address, byteLength: memoryBytes });
-    let admit: (channel: Channel) => void = () => undefined;
-    const admitted = new Promise<Channel>((resolve) => {
-      admit = resolve;
-    });
+  static async open(plan: PumpEndPlan): Promise<PumpEnd> {
+    const memory = new PumpMemory(plan.memoryBytes, plan.postcopy);
+    const pump = await Pump.start(memory.work, sharesOf(memory, plan.channels));
+    const connected = new Connections(plan.channels);
     const listener = await Listener.open(plan.address, {
       // Whoever comes is ours: the address is known to nobody else.
       admit: ({ migrationId, proof }) => ({ session: { migrationId, secret: proof }, epoch: 0 }),
-      onChannel: admit,
+      onChannel: (channel, { index }) => connected.add(channel, index),
       timeoutMillis: OPENING_LIMIT_MILLIS,
     });
-    prepareMemory(memory, address, memoryBytes);
+    memory.prepare(plan.memory);
     const cpuBefore = cpuSeconds();
-    const report = admitted.then(async (admittedChannel) => {
-      using channel = admittedChannel;
-      const times = await thread.run(channel.descriptor);
+    const report = connected.all.then(async (channels) => {
+      const times = await pump.run(channels);
       const cpu = cpuSeconds() - cpuBefore;
-      unmap(address, memoryBytes);
+      for (const channel of channels) channel.close();
+      memory[Symbol.dispose]();
       return { ...times, cpuSeconds: cpu };
     });
     report.catch(() => undefined); // told to whoever asks for it
@@ -59,11 +52,24 @@ export class PumpEnd {
   }
 }
 
-function refuseHugePages(address: number, byteLength: number): void {
-  try {
-    advise(address, byteLength, Advice.NOHUGEPAGE);
-  } catch (error) {
-    // A kernel without huge pages does not know the advice and does not need it.
-    if (!(error instanceof SystemError) || error.code !== 'EINVAL') throw error;
+/** Channels as they come, in the order of their indices once all are there. */
+class Connections {
+  readonly all: Promise<readonly Channel[]>;
+  readonly #count: number;
+  readonly #byIndex = new Map<number, Channel>();
+  #complete: (channels: readonly Channel[]) => void = () => undefined;
+
+  constructor(count: number) {
+    this.#count = count;
+    this.all = new Promise((resolve) => {
+      this.#complete = resolve;
+    });
+  }
+
+  add(channel: Channel, index: number): void {
+    this.#byIndex.set(index, channel);
+    if (this.#byIndex.size < this.#count) return;
+    const inOrder = [...this.#byIndex].toSorted(([a], [b]) => a - b);
+    this.#complete(inOrder.map(([, it]) => it));
   }
 }

@@ -2,11 +2,22 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
-/** What `threads/pump.ts` is started with. */
-export interface PumpData {
-  readonly role: 'read' | 'write';
+/** One share of the memory, for one stream. */
+export interface PumpShare {
   readonly address: number;
   readonly byteLength: number;
+}
+
+/** Out of memory into the stream, or the other way. */
+export type PumpWork =
+  | { readonly role: 'write' | 'read' }
+  /** Reads into memory of its own that is warm, and places from there what is missing. */
+  | { readonly role: 'place'; readonly userfaultfd: number };
+
+/** What `threads/pump.ts` is started with. */
+export interface PumpData {
+  readonly work: PumpWork;
+  readonly share: PumpShare;
 }
 
 /** Of `monotonicMillis`. */

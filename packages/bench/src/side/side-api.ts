@@ -16,6 +16,8 @@ export interface GuestPlan {
 
 export interface MigrationPlan {
   readonly postcopy: boolean;
+  /** Streams of pages. */
+  readonly channels: number;
   readonly downtimeLimitMillis: number;
   /** Bytes/s; 0 is unlimited. */
   readonly postcopyBandwidth: number;
@@ -24,8 +26,15 @@ export interface MigrationPlan {
 export interface IncomingPlan {
   readonly memoryBytes: number;
   readonly memory: MemoryKind;
+  /** Streams of pages. */
+  readonly channels: number;
   /** Where to listen. */
   readonly address: Address;
+}
+
+export interface PumpEndPlan extends IncomingPlan {
+  /** Pages are placed where they are missing, as in postcopy. */
+  readonly postcopy: boolean;
 }
 
 /** Times are those of `monotonicMillis`, CPU seconds are from the command to the end. */
@@ -76,7 +85,8 @@ export type SourceCommands = {
   cut: { argument: undefined; answer: { cutMillis: number } };
   /** One new link, and the bulk set free; answers with when it was asked for and when it stood. */
   resume: { argument: Address; answer: { askedMillis: number; activeMillis: number } };
-  preparePump: None;
+  /** Threads for so many streams. */
+  preparePump: { argument: number; answer: void };
   pump: { argument: Address; answer: PumpReport };
 };
 
@@ -93,6 +103,6 @@ export type DestinationCommands = {
   /** Proves that every byte of the guest is what it must be, and lets go of it. */
   verify: None;
   /** Listens, memory ready. Answers with the bound address. */
-  preparePump: { argument: IncomingPlan & { postcopy: boolean }; answer: Address };
+  preparePump: { argument: PumpEndPlan; answer: Address };
   untilPumped: { argument: undefined; answer: PumpReport };
 };

@@ -17,7 +17,7 @@ serveSide<SourceCommands>({
   migrate: async (address) => await created().migrate(address),
   cut: async () => await created().cut(),
   resume: async (address) => await created().resume(address),
-  preparePump: async () => await created().preparePump(),
+  preparePump: async (channels) => await created().preparePump(channels),
   pump: async (address) => await created().pump(address),
 });
 

@@ -13,10 +13,11 @@ import {
   type SourceStatus,
 } from '@godwit/core';
 import { DummyGuest } from '@godwit/guest';
-import { type Address, dial, newSession } from '@godwit/transport';
+import { type Address, type Channel, dial, newSession } from '@godwit/transport';
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
-import { PumpThread } from './pump-thread.ts';
+import { channelParameters } from './channel-parameters.ts';
+import { Pump, sharesOf } from './pump.ts';
 import type { GuestPlan, MigrationPlan, PumpReport, SourceReport } from './side-api.ts';
 
 const DIAL_LIMIT_MILLIS = 5_000;
@@ -27,6 +28,11 @@ interface Outgoing {
   readonly postcopy: boolean;
 }
 
+interface OutgoingPump {
+  readonly pump: Pump;
+  readonly channels: number;
+}
+
 /**
  * The side that has the guest. One guest serves all runs: it is taken up again where it left, which
  * no real source may do.
@@ -35,7 +41,7 @@ export class Source {
   readonly #block: RamBlock;
   readonly #guest: DummyGuest;
   #outgoing: Outgoing | undefined;
-  #pump: PumpThread | undefined;
+  #pump: OutgoingPump | undefined;
 
   /** The guest's memory is filled; it is stopped. */
   static async create({ memoryBytes, workload, rate }: GuestPlan): Promise<Source> {
@@ -50,10 +56,13 @@ export class Source {
   }
 
   async prepareMigration(plan: MigrationPlan): Promise<void> {
-    const { postcopy, postcopyBandwidth, downtimeLimitMillis } = plan;
-    const change = { capability: 'postcopy-ram', state: postcopy };
-    const capabilities = changeCapabilities(capabilityDefaults, [change]);
+    const { postcopy, postcopyBandwidth, downtimeLimitMillis, channels } = plan;
+    const capabilities = changeCapabilities(capabilityDefaults, [
+      { capability: 'postcopy-ram', state: postcopy },
+      { capability: 'multifd', state: channels > 1 },
+    ]);
     const parameters = changeParameters(parameterDefaults, {
+      ...channelParameters(channels),
       'max-bandwidth': 0,
       'max-postcopy-bandwidth': postcopyBandwidth,
       'downtime-limit': downtimeLimitMillis,
@@ -96,22 +105,20 @@ export class Source {
     return { askedMillis, activeMillis: await active };
   }
 
-  async preparePump(): Promise<void> {
-    const { address, byteLength } = this.#block;
-    this.#pump = await PumpThread.start({ role: 'write', address, byteLength });
+  async preparePump(channels: number): Promise<void> {
+    const pump = await Pump.start({ role: 'write' }, sharesOf(this.#block, channels));
+    this.#pump = { pump, channels };
   }
 
   async pump(address: Address): Promise<PumpReport> {
     assert(this.#pump !== undefined);
+    const { pump, channels: count } = this.#pump;
     const cpuBefore = cpuSeconds();
-    using channel = await dial(address, {
-      session: newSession(),
-      role: 'main',
-      epoch: 0,
-      newSession: true,
-      timeoutMillis: DIAL_LIMIT_MILLIS,
-    });
-    const times = await this.#pump.run(channel.descriptor);
+    const channels = await Promise.all(
+      Array.from({ length: count }, (_, index) => dialPump(address, index)),
+    );
+    const times = await pump.run(channels);
+    for (const channel of channels) channel.close();
     return { ...times, cpuSeconds: cpuSeconds() - cpuBefore };
   }
 
@@ -119,6 +126,17 @@ export class Source {
     assert(this.#outgoing !== undefined);
     return this.#outgoing;
   }
+}
+
+async function dialPump(address: Address, index: number): Promise<Channel> {
+  return await dial(address, {
+    session: newSession(),
+    role: 'main',
+    epoch: 0,
+    newSession: true,
+    index,
+    timeoutMillis: DIAL_LIMIT_MILLIS,
+  });
 }
 
 /** @returns when it was reached. @throws {Error} the migration has failed, or is paused instead. */

@@ -1,18 +1,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { readFully, writeFully } from '@godwit/posix';
+import { copyPages, NativeBuffer, readFully, writeFully } from '@godwit/posix';
 
 import { monotonicMillis } from '../migrate/clock.ts';
 import type { PumpData, PumpTimes } from '../side/pump-thread.ts';
 
 /*
  * The least that any migration must do: every byte once from the source's memory into the socket, or
- * out of it into the destination's memory, in blocking calls of 1 MiB.
+ * out of it into the destination's memory, in blocking calls of 1 MiB. Where pages are missing they
+ * must be placed, too: then out of the socket into memory that is warm, and from there by UFFDIO_COPY.
  */
 
 const CHUNK_BYTES = 2 ** 20;
 
-const { role, address, byteLength } = workerData as PumpData;
+const { work, share } = workerData as PumpData;
+const { address, byteLength } = share;
+const staging = work.role === 'place' ? new NativeBuffer(CHUNK_BYTES) : undefined;
+staging?.bytes.fill(1); // a page of it, too, costs something at its first touch
 
 parentPort?.once('message', (descriptor: number) => {
   const firstMillis = monotonicMillis();
@@ -21,11 +25,14 @@ parentPort?.once('message', (descriptor: number) => {
   }
   const times: PumpTimes = { firstMillis, lastMillis: monotonicMillis() };
   parentPort?.postMessage(times);
+  staging?.[Symbol.dispose]();
 });
 parentPort?.postMessage('ready');
 
-function moveChunk(descriptor: number, from: number, bytes: number): void {
-  if (role === 'write') return writeFully(descriptor, from, bytes);
-  const count = readFully(descriptor, from, bytes);
+function moveChunk(descriptor: number, at: number, bytes: number): void {
+  if (work.role === 'write') return writeFully(descriptor, at, bytes);
+  const target = staging?.address ?? at;
+  const count = readFully(descriptor, target, bytes);
   if (count < bytes) throw new Error(`the pump ended ${bytes - count} bytes early`);
+  if (work.role === 'place') copyPages(work.userfaultfd, at, target, bytes);
 }
