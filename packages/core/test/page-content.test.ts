@@ -59,3 +59,52 @@ test('pages of a block of more than a gibibyte are told apart across its segment
   expect(looks()).toEqual([false, false, true, false]);
   expect(content.isZero(0)).toBe(true);
 });
+
+/** What `zeroRun` must answer, one byte at a time. */
+function naiveZeroRun(block: RamBlock, page: number, limit: number): number {
+  let end = page;
+  while (end < limit && pageOf(block, end).every((byte) => byte === 0)) end += 1;
+  return end - page;
+}
+
+test('a run of zero pages ends at the first byte that is not zero, and at the limit', () => {
+  const pages = 200;
+  const [block] = realRam([pages]) as [RamBlock];
+  const content = new PageContent(block);
+  const someByte = fc.record({
+    page: fc.nat(pages - 1),
+    offset: fc.oneof(fc.constantFrom(0, pageBytes - 1), fc.nat(pageBytes - 1)),
+    byte: fc.integer({ min: 1, max: 255 }),
+  });
+  const someBytes = fc.array(someByte, { maxLength: 4 });
+  fc.assert(
+    fc.property(someBytes, fc.nat(pages), fc.nat(pages), (bytes, page, limit) => {
+      for (const it of bytes) pageOf(block, it.page)[it.offset] = it.byte;
+      const run = content.zeroRun(page, limit);
+      const expected = naiveZeroRun(block, page, limit);
+      for (const it of bytes) pageOf(block, it.page)[it.offset] = 0;
+      expect(run).toBe(expected);
+    }),
+  );
+});
+
+test('a run of zero pages goes on from one segment to the next', () => {
+  const segmentPages = 2 ** 30 / pageBytes;
+  const [block] = realRam([segmentPages + 100]) as [RamBlock];
+  const content = new PageContent(block);
+  const from = segmentPages - 70;
+  expect(content.zeroRun(from, segmentPages + 100)).toBe(170);
+  const tail: RamBlock = {
+    ...block,
+    address: block.address + segmentPages * pageBytes,
+    byteLength: 100 * pageBytes,
+  };
+  pageOf(tail, 33)[pageBytes / 2] = 1;
+  expect(content.zeroRun(from, segmentPages + 100)).toBe(103);
+  expect(content.zeroRun(segmentPages + 33, segmentPages + 100)).toBe(0);
+});
+
+test('a run that nobody asked for is empty', () => {
+  const [block] = realRam([2]) as [RamBlock];
+  expect(new PageContent(block).zeroRun(2, 2)).toBe(0);
+});

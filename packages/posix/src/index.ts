@@ -67,3 +67,4 @@ export {
   wakeRange,
   writeProtectRange,
 } from './userfaultfd-pages.ts';
+export { isZeroMemory } from './zero-memory.ts';
