@@ -7,8 +7,11 @@ export {
 } from './capabilities.ts';
 export { MigrationError, type MigrationErrorCode, migrationErrorCodes } from './errors.ts';
 export type { Guest } from './guest.ts';
+export { Blocktime } from './memory/blocktime.ts';
 export { type DirtyLog, PagemapDirtyLog } from './memory/dirty-log.ts';
+export { FaultLedger, type SettledFault } from './memory/fault-ledger.ts';
 export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
+export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
