@@ -13,3 +13,11 @@ export {
   type MigrateBenchOptions,
 } from './migrate/options.ts';
 export { resultLines } from './migrate/result-lines.ts';
+export {
+  benchScale,
+  type ScaleHooks,
+  type ScaleOptions,
+  type ScaleResult,
+  type ScaleRow,
+} from './scale/bench-scale.ts';
+export { scaleLines } from './scale/scale-lines.ts';

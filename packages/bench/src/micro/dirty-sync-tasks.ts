@@ -1,9 +1,7 @@
 import { allocateRam, PageBitmap, PagemapDirtyLog, type RamBlock } from '@godwit/core';
-import { viewMemory } from '@godwit/posix';
-
+import { pageWriter } from '../side/page-writer.ts';
 import { formatBytes, group, type MicroGroup } from './micro-task.ts';
 
-const SEGMENT_BYTES = 2 ** 30;
 const DIRTY_PAGES = 10_000;
 const SOME_DIRTY_RUNS = 20;
 const ALL_DIRTY_RUNS_MAX = 5;
@@ -49,19 +47,4 @@ export function dirtySyncTasks(memoryBytes: number): MicroGroup {
       ram[Symbol.dispose]();
     },
   );
-}
-
-/** @returns a guest's stores: one to every page, or to one in `step`. */
-function pageWriter({ address, byteLength, pageBytes }: RamBlock): (step: number) => void {
-  const segments: Uint32Array[] = [];
-  for (let at = 0; at < byteLength; at += SEGMENT_BYTES) {
-    const bytes = Math.min(SEGMENT_BYTES, byteLength - at);
-    segments.push(new Uint32Array(viewMemory(address + at, bytes)));
-  }
-  const pageWords = pageBytes / 4;
-  return (step) => {
-    for (const words of segments) {
-      for (let at = 0; at < words.length; at += step * pageWords) words[at] = at + 1;
-    }
-  };
 }

@@ -10,7 +10,7 @@ import { SideProcess } from '../side/side-process.ts';
 import { describeMachine } from './machine.ts';
 import { measureMigration } from './measure-migration.ts';
 import { measurePump } from './measure-pump.ts';
-import { checkOptions, type MigrateBenchOptions } from './options.ts';
+import { checkOptions, guestMemory, type MigrateBenchOptions } from './options.ts';
 import type { Run } from './runs.ts';
 import type { Stage } from './stage.ts';
 import { type Figure, summarize } from './summary.ts';
@@ -52,8 +52,8 @@ export async function benchMigrate(
   await using destination = new SideProcess<DestinationCommands>('destination', limits);
   const address = addresses(options.transport, directory.path);
   const stage: Stage = { options, source, destination, address };
-  const { memoryBytes, workload, rate } = options;
-  await source.call('create', { memoryBytes, workload, rate });
+  const { workload, rate } = options;
+  await source.call('create', { ...guestMemory(options), workload, rate });
   const runs: Run[] = [];
   for (let index = 0; index < options.runs; index++) {
     const run = await measure(stage, index % 2 === 0);

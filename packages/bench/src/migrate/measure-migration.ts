@@ -1,7 +1,7 @@
 import type { Address } from '@godwit/transport';
 
 import type { DestinationReport, SourceReport } from '../side/side-api.ts';
-import { memoryKind, type MigrateBenchOptions } from './options.ts';
+import { guestMemory, memoryKind, type MigrateBenchOptions } from './options.ts';
 import type { FaultRun, MigrationRun, RecoveryRun, Sample } from './runs.ts';
 import type { Stage } from './stage.ts';
 
@@ -18,7 +18,7 @@ export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const plan = { postcopy, channels, downtimeLimitMillis, postcopyBandwidth };
   await source.call('prepareMigration', plan);
   const memory = memoryKind(options);
-  const place = { memoryBytes, memory, channels, address: stage.address() };
+  const place = { ...guestMemory(options), memory, channels, address: stage.address() };
   const address = await destination.call('prepareMigration', place);
   const [left, arrived, recovery] = await Promise.all([
     source.call('migrate', address),

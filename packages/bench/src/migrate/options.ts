@@ -1,3 +1,4 @@
+import type { RamBlockSpec } from '@godwit/core';
 import type { Workload } from '@godwit/guest';
 
 export const benchModes = ['precopy', 'postcopy', 'recovery'] as const;
@@ -9,8 +10,10 @@ export type BenchTransport = (typeof benchTransports)[number];
 export interface MigrateBenchOptions {
   readonly mode: BenchMode;
   readonly transport: BenchTransport;
-  /** Of the guest; a multiple of the page size. */
+  /** Of the guest, every page non-zero; a multiple of the page size. */
   readonly memoryBytes: number;
+  /** What the guest has beside that and has never touched; not preallocated, and not pumped. */
+  readonly untouchedBytes?: number;
   /** Streams of pages, 1 to 16, of migration and pump alike; from 2 on with capability multifd. */
   readonly channels: number;
   readonly workload: Workload;
@@ -44,6 +47,19 @@ export type MemoryKind = 'preallocated' | 'warmed' | 'fresh';
 export function memoryKind({ mode, fresh }: MigrateBenchOptions): MemoryKind {
   if (fresh) return 'fresh';
   return mode === 'precopy' ? 'preallocated' : 'warmed';
+}
+
+/** What both sides must know of a guest's memory. */
+export type GuestMemory = Pick<MigrateBenchOptions, 'memoryBytes' | 'untouchedBytes'>;
+
+export function guestMemory({ memoryBytes, untouchedBytes = 0 }: MigrateBenchOptions): GuestMemory {
+  return { memoryBytes, untouchedBytes };
+}
+
+/** The guest's RAM blocks, the same on both sides; the first is the one that it uses. */
+export function ramOf({ memoryBytes, untouchedBytes = 0 }: GuestMemory): readonly RamBlockSpec[] {
+  const used = { id: 'pc.ram', byteLength: memoryBytes };
+  return untouchedBytes === 0 ? [used] : [used, { id: 'untouched', byteLength: untouchedBytes }];
 }
 
 /** @throws {RangeError} saying what is not possible. */

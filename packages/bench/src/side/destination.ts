@@ -6,8 +6,9 @@ import {
   type DestinationInfo,
   DestinationMigration,
   type DestinationStatus,
-  type Guest,
   type GuestRam,
+  PageBitmap,
+  PagemapDirtyLog,
   parameterDefaults,
   type Parameters,
   type RamBlock,
@@ -16,7 +17,9 @@ import { DummyGuest } from '@godwit/guest';
 import type { Address } from '@godwit/transport';
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
+import { ramOf } from '../migrate/options.ts';
 import { channelParameters } from './channel-parameters.ts';
+import { withRam } from './guest-with-ram.ts';
 import { prepareMemory } from './memory.ts';
 import { Sampler } from './sampler.ts';
 import type { DestinationReport, IncomingPlan, RecoveryReport } from './side-api.ts';
@@ -31,17 +34,20 @@ export class Destination {
   #cpuBefore = 0;
   #recovery: Promise<RecoveryReport> | undefined;
 
-  static async create({ memoryBytes, channels }: IncomingPlan): Promise<Destination> {
-    const parameters = changeParameters(parameterDefaults, channelParameters(channels));
-    const ram = allocateRam([{ id: 'pc.ram', byteLength: memoryBytes }]);
-    const guest = await DummyGuest.create({ ram: ram.blocks, fillMemory: false });
+  static async create(plan: IncomingPlan): Promise<Destination> {
+    const parameters = changeParameters(parameterDefaults, channelParameters(plan.channels));
+    const ram = allocateRam(ramOf(plan));
+    const guest = await DummyGuest.create({ ram: ram.blocks.slice(0, 1), fillMemory: false });
     return new Destination(ram, guest, parameters);
   }
 
   private constructor(ram: GuestRam, guest: DummyGuest, parameters: Parameters) {
     this.#ram = ram;
     this.#guest = guest;
-    this.#migration = new DestinationMigration(this.#noticingGuest(), {
+    const noticeRun = (): void => {
+      this.#runsMillis ??= monotonicMillis();
+    };
+    this.#migration = new DestinationMigration(withRam(guest, ram.blocks, noticeRun), {
       parameters: () => parameters,
       vcpus: 1,
       blocktime: true,
@@ -98,26 +104,10 @@ export class Destination {
     const { ok, pagesBad, pagesChecked } = await this.#guest.verify();
     await this.#guest.close();
     await this.#migration.close();
+    const pagesTouched = touchedPages(this.#ram.blocks.slice(1));
     this.#ram[Symbol.dispose]();
+    if (pagesTouched > 0) throw new Error(`${pagesTouched} pages that nobody touched take memory`);
     if (!ok) throw new Error(`${pagesBad} of ${pagesChecked} pages are not what they must be`);
-  }
-
-  /** The guest as the engine sees it; when it began to run here is noted. */
-  #noticingGuest(): Guest {
-    const guest = this.#guest;
-    return {
-      ram: guest.ram,
-      get running() {
-        return guest.running;
-      },
-      pause: async () => await guest.pause(),
-      resume: async () => {
-        await guest.resume();
-        this.#runsMillis ??= monotonicMillis();
-      },
-      saveDeviceState: () => guest.saveDeviceState(),
-      loadDeviceState: (state) => guest.loadDeviceState(state),
-    };
   }
 
   async #untilStatus(wanted: DestinationStatus): Promise<number> {
@@ -153,7 +143,18 @@ export class Destination {
     return { activeMillis, firstPageMillis: monotonicMillis() };
   }
 
+  /** The one that is touched. */
   get #block(): RamBlock {
     return this.#ram.blocks[0] as RamBlock; // allocateRam returns what it was asked for
   }
+}
+
+/** How many pages take memory. */
+function touchedPages(blocks: readonly RamBlock[]): number {
+  using log = new PagemapDirtyLog(blocks);
+  const bitmaps = (): PageBitmap[] =>
+    blocks.map(({ byteLength, pageBytes }) => new PageBitmap(byteLength / pageBytes));
+  const present = bitmaps();
+  log.sync(bitmaps(), present);
+  return present.reduce((sum, bitmap) => sum + bitmap.count(), 0);
 }

@@ -2,14 +2,13 @@ import type { DestinationInfo, SourceInfo } from '@godwit/core';
 import type { Workload } from '@godwit/guest';
 import type { Address } from '@godwit/transport';
 
-import type { MemoryKind } from '../migrate/options.ts';
+import type { GuestMemory, MemoryKind } from '../migrate/options.ts';
 import type { Sample } from '../migrate/runs.ts';
 
 /** What a side can be told to do: each command's argument and its answer. */
 export type SideCommands = Record<string, { readonly argument: unknown; readonly answer: unknown }>;
 
-export interface GuestPlan {
-  readonly memoryBytes: number;
+export interface GuestPlan extends GuestMemory {
   readonly workload: Workload;
   readonly rate: number;
 }
@@ -23,8 +22,7 @@ export interface MigrationPlan {
   readonly postcopyBandwidth: number;
 }
 
-export interface IncomingPlan {
-  readonly memoryBytes: number;
+export interface IncomingPlan extends GuestMemory {
   readonly memory: MemoryKind;
   /** Streams of pages. */
   readonly channels: number;
@@ -88,6 +86,8 @@ export type SourceCommands = {
   /** Threads for so many streams. */
   preparePump: { argument: number; answer: void };
   pump: { argument: Address; answer: PumpReport };
+  /** Milliseconds of dirty syncs of an idle guest of so many bytes, all of them touched. */
+  idleSyncs: { argument: number; answer: readonly number[] };
 };
 
 export type DestinationCommands = {

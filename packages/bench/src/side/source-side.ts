@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import { idleSyncs } from './idle-syncs.ts';
 import { serveSide } from './serve-side.ts';
 import type { SourceCommands } from './side-api.ts';
 import { Source } from './source.ts';
@@ -19,6 +20,7 @@ serveSide<SourceCommands>({
   resume: async (address) => await created().resume(address),
   preparePump: async (channels) => await created().preparePump(channels),
   pump: async (address) => await created().pump(address),
+  idleSyncs: async (memoryBytes) => await Promise.resolve(idleSyncs(memoryBytes)),
 });
 
 function created(): Source {

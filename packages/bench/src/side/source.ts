@@ -5,6 +5,7 @@ import {
   capabilityDefaults,
   changeCapabilities,
   changeParameters,
+  type Guest,
   MigrationError,
   parameterDefaults,
   type Parameters,
@@ -16,7 +17,9 @@ import { DummyGuest } from '@godwit/guest';
 import { type Address, type Channel, dial, newSession } from '@godwit/transport';
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
+import { ramOf } from '../migrate/options.ts';
 import { channelParameters } from './channel-parameters.ts';
+import { withRam } from './guest-with-ram.ts';
 import { Pump, sharesOf } from './pump.ts';
 import type { GuestPlan, MigrationPlan, PumpReport, SourceReport } from './side-api.ts';
 
@@ -39,18 +42,20 @@ interface OutgoingPump {
  */
 export class Source {
   readonly #block: RamBlock;
-  readonly #guest: DummyGuest;
+  readonly #guest: Guest;
   #outgoing: Outgoing | undefined;
   #pump: OutgoingPump | undefined;
 
   /** The guest's memory is filled; it is stopped. */
-  static async create({ memoryBytes, workload, rate }: GuestPlan): Promise<Source> {
-    const { blocks: ram } = allocateRam([{ id: 'pc.ram', byteLength: memoryBytes }]);
-    const guest = await DummyGuest.create({ ram, workload, rate, fillMemory: true });
-    return new Source(ram[0] as RamBlock, guest); // allocateRam returns what it was asked for
+  static async create(plan: GuestPlan): Promise<Source> {
+    const { blocks } = allocateRam(ramOf(plan));
+    const [touched] = blocks as [RamBlock, ...RamBlock[]]; // what it was asked for
+    const { workload, rate } = plan;
+    const dummy = await DummyGuest.create({ ram: [touched], workload, rate, fillMemory: true });
+    return new Source(touched, withRam(dummy, blocks));
   }
 
-  private constructor(block: RamBlock, guest: DummyGuest) {
+  private constructor(block: RamBlock, guest: Guest) {
     this.#block = block;
     this.#guest = guest;
   }

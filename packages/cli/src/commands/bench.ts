@@ -12,10 +12,11 @@ import {
   resultLines,
 } from '@godwit/bench';
 import { type Workload, workloads } from '@godwit/guest';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 
-import { UsageError } from '../errors.ts';
 import { parseSize } from '../sizes.ts';
+import { asUsage, checkCount, checkSize, interruptible } from './bench-options.ts';
+import { addScale } from './bench-scale.ts';
 
 const RATE = 'how many pages it visits, 0: as many as it can (default: 0; 100000 in postcopy)';
 
@@ -54,7 +55,7 @@ export function registerBench(program: Command): void {
     .addOption(mode)
     .addOption(memory.argParser(checkSize).default(parseSize('1G'), '1G'))
     .addOption(transport.choices(benchTransports).default('unix'))
-    .option('--channels <count>', 'streams of pages', checkCount, 1)
+    .option('--channels <count>', 'streams of pages, 1 to 16', checkCount, 1)
     .addOption(workload.choices(workloads))
     .option('--rate <pages/s>', RATE, checkCount)
     .option('--runs <count>', 'how often; medians are shown', checkCount, 5)
@@ -64,17 +65,17 @@ export function registerBench(program: Command): void {
     .option('--json', 'for programs: options, every run, and the figures')
     .option('--svg <file>', 'also draw throughput over time and fault latencies')
     .action(runBench);
+  addScale(bench);
 }
 
 async function runBench(options: CommandOptions): Promise<void> {
   using interruption = interruptible();
-  const result = await benchMigrate(toBenchOptions(options), {
-    signal: interruption.signal,
-    onRun: (_, index) => console.error(`run ${index + 1} of ${options.runs} done`),
-  }).catch((error: unknown) => {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  });
+  const result = await asUsage(
+    benchMigrate(toBenchOptions(options), {
+      signal: interruption.signal,
+      onRun: (_, index) => console.error(`run ${index + 1} of ${options.runs} done`),
+    }),
+  );
   const { json = false, svg } = options;
   console.log(json ? JSON.stringify(result) : resultLines(result).join('\n'));
   if (svg !== undefined) await writeFile(svg, migrationChart(result));
@@ -87,32 +88,4 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   return { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
-}
-
-/** Ctrl-C and its like end the waits, so that processes and files are gone on the way out. */
-function interruptible(): { readonly signal: AbortSignal } & Disposable {
-  const controller = new AbortController();
-  const interrupt = (name: string): void => controller.abort(new Error(`ended by ${name}`));
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of names) process.on(name, interrupt);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => {
-      for (const name of names) process.removeListener(name, interrupt);
-    },
-  };
-}
-
-function checkSize(text: string): number {
-  try {
-    return parseSize(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-}
-
-function checkCount(text: string): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
-  throw new InvalidArgumentError(`'${text}' is not a whole number`);
 }
