@@ -1,4 +1,4 @@
-import type { PumpRun, Run } from '../migrate/runs.ts';
+import type { Run } from '../migrate/runs.ts';
 import { medianIndex, spreadOf } from '../migrate/statistics.ts';
 import { panelTitle, type Plot, type Scale, scaleTo, valueAxis } from './panel.ts';
 import { element, line, pathOf, text } from './svg.ts';
@@ -11,30 +11,39 @@ const STRETCHES_MAX = 80;
 export function throughputPanel(plot: Plot, runs: readonly Run[]): string {
   const curves = runs.map(({ migration }) => throughputOf(migration.samples, STRETCHES_MAX));
   const middle = medianIndex(runs.map(({ migration }) => migration.millis));
-  const limit = limitOf(runs.flatMap(({ pump }) => (pump === undefined ? [] : [pump])));
-  const rateMax = Math.max(
-    limit?.bytesPerSecond ?? 0,
-    ...curves.flat().map((it) => it.bytesPerSecond),
-  );
-  const rates = ticksTo(rateMax / 1e9, 5);
+  const levels = levelsOf(runs);
+  const rates = ticksTo(highest(levels, curves) / 1e9, 5);
   const times = ticksTo(Math.max(...runs.map(({ migration }) => migration.millis)), 8);
   const x = scaleTo(times.at(-1) as number, plot.left, plot.right);
   const y = scaleTo((rates.at(-1) as number) * 1e9, plot.bottom, plot.top);
   const others = curves.filter((_, index) => index !== middle);
-  const run = runs[middle] as Run;
-  const explanation =
-    runs.length > 1
-      ? 'GB/s that arrived, the run in the middle; the others behind it'
-      : 'GB/s that arrived';
   return [
-    panelTitle(plot, 'Throughput over time', explanation),
+    panelTitle(plot, 'Throughput over time', explain(runs)),
     valueAxis(plot, rates, (rate) => y(rate * 1e9), String),
     timeAxis(plot, times, x),
     ...others.map((curve) => element('path', { class: 'other', d: pathOf(stepsOf(curve, x, y)) })),
     middleCurve(plot, curves[middle] ?? [], x, y),
-    limit === undefined ? '' : limitLine(plot, limit, y),
-    marks(plot, run, x),
+    ...levels.map((level, index) => levelLine(plot, level, y, index)),
+    marks(plot, runs[middle] as Run, x),
   ].join('');
+}
+
+function highest(levels: readonly Level[], curves: readonly (readonly Stretch[])[]): number {
+  const all = [...levels, ...curves.flat()];
+  return Math.max(0, ...all.map(({ bytesPerSecond }) => bytesPerSecond));
+}
+
+/** `GB/s that arrived, the run in the middle, the others behind it; median 3.46 GB/s, 0.92 of the limit` */
+function explain(runs: readonly Run[]): string {
+  const which = runs.length > 1 ? ', the run in the middle, the others behind it' : '';
+  const migrations = runs.map(({ migration }) => migration);
+  if (migrations.some(({ recovery }) => recovery !== undefined)) return `GB/s that arrived${which}`;
+  const { median } = spreadOf(migrations.map(({ bytesPerSecond }) => bytesPerSecond));
+  const ratios = runs.flatMap(({ migration, pump }) =>
+    pump === undefined ? [] : [migration.bytesPerSecond / pump.bytesPerSecond],
+  );
+  const ratio = ratios.length === 0 ? '' : `, ${spreadOf(ratios).median.toFixed(2)} of the limit`;
+  return `GB/s that arrived${which}; median ${(median / 1e9).toFixed(2)} GB/s${ratio}`;
 }
 
 function middleCurve(plot: Plot, curve: readonly Stretch[], x: Scale, y: Scale): string {
@@ -71,24 +80,29 @@ function timeAxis(plot: Plot, times: readonly number[], x: Scale): string {
     .join('');
 }
 
-interface Limit {
+/** A throughput to compare with, of which only the median is known. */
+interface Level {
   readonly name: string;
   readonly bytesPerSecond: number;
 }
 
-function limitOf(pumps: readonly PumpRun[]): Limit | undefined {
+/** Whatever was measured in turn with the migrations; a line each. */
+function levelsOf(runs: readonly Run[]): Level[] {
+  const pumps = runs.flatMap(({ pump }) => (pump === undefined ? [] : [pump]));
   const [first] = pumps;
-  if (first === undefined) return undefined;
+  if (first === undefined) return [];
   const { median } = spreadOf(pumps.map((pump) => pump.bytesPerSecond));
-  return { name: first.name, bytesPerSecond: median };
+  return [{ name: first.name, bytesPerSecond: median }];
 }
 
-function limitLine(plot: Plot, { name, bytesPerSecond }: Limit, y: Scale): string {
+/** Labels stand at the right and at the left in turn, since levels may lie close to each other. */
+function levelLine(plot: Plot, { name, bytesPerSecond }: Level, y: Scale, index: number): string {
   const at = y(bytesPerSecond);
   const label = `${name}, median ${(bytesPerSecond / 1e9).toFixed(2)} GB/s`;
+  const [x, anchor] = index % 2 === 0 ? [plot.right, 'end'] : [plot.left + 6, 'start'];
   return (
     line([plot.left, at], [plot.right, at], { class: 'limit' }) +
-    text(plot.right, at - 7, label, { class: 'limit-label', 'text-anchor': 'end' })
+    text(x, at - 7, label, { class: 'limit-label on-line', 'text-anchor': anchor })
   );
 }
 
