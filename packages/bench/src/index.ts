@@ -6,11 +6,14 @@ export {
 } from './migrate/bench-migrate.ts';
 export {
   type BenchMode,
+  type BenchPeer,
+  benchPeers,
   benchModes,
   type BenchTransport,
   benchTransports,
   defaultGuest,
   type MigrateBenchOptions,
+  type PeerOptions,
 } from './migrate/options.ts';
 export { resultLines } from './migrate/result-lines.ts';
 export {

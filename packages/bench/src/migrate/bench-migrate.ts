@@ -5,6 +5,10 @@ import { join } from 'node:path';
 
 import type { Address } from '@godwit/transport';
 
+import { checkPeerOptions } from '../peer/check-peer-options.ts';
+import { openPeer, type Peer } from '../peer/open-peer.ts';
+import { summarizePeers } from '../peer/peer-figures.ts';
+import type { PeerDescription } from '../peer/peer-runs.ts';
 import type { DestinationCommands, SourceCommands } from '../side/side-api.ts';
 import { SideProcess } from '../side/side-process.ts';
 import { describeMachine } from './machine.ts';
@@ -22,6 +26,8 @@ export interface MigrateBenchResult {
   /** Processors, kernel and Node: without them no number means anything. */
   readonly machine: string;
   readonly options: MigrateBenchOptions;
+  /** When there should be one to compare with. */
+  readonly peer?: PeerDescription;
   readonly runs: readonly Run[];
   readonly figures: readonly Figure[];
 }
@@ -35,7 +41,8 @@ export interface MigrateBenchHooks {
 
 /**
  * Migrates a guest between two processes, as often as asked for, and in turn with that pumps the same
- * bytes raw between them. Every guest is proved to have arrived whole.
+ * bytes raw between them, and measures another engine if one was asked for. Every guest of ours is
+ * proved to have arrived whole.
  *
  * @throws {RangeError} the options ask for what is not possible.
  * @throws {Error} a side failed, died or took too long; or the signal's reason. Processes and files
@@ -46,6 +53,7 @@ export async function benchMigrate(
   { signal, onRun }: MigrateBenchHooks,
 ): Promise<MigrateBenchResult> {
   checkOptions(options);
+  checkPeerOptions(options);
   await using directory = await temporaryDirectory();
   const limits = { limitMillis: STEP_LIMIT_MILLIS, signal };
   await using source = new SideProcess<SourceCommands>('source', limits);
@@ -54,13 +62,31 @@ export async function benchMigrate(
   const stage: Stage = { options, source, destination, address };
   const { workload, rate } = options;
   await source.call('create', { ...guestMemory(options), workload, rate });
+  await using peer = await openPeer({ options, directory: directory.path, ...limits });
   const runs: Run[] = [];
   for (let index = 0; index < options.runs; index++) {
-    const run = await measure(stage, index % 2 === 0);
+    const run = await measureAll(stage, peer, index % 2 === 0);
     runs.push(run);
     onRun?.(run, index);
   }
-  return { machine: describeMachine(), options, runs, figures: summarize(runs) };
+  return {
+    machine: describeMachine(),
+    options,
+    ...(peer === undefined ? {} : { peer: peer.description }),
+    runs,
+    figures: [...summarize(runs), ...summarizePeers(runs)],
+  };
+}
+
+/** @param forwards ours first: in turn, like the pump. */
+async function measureAll(stage: Stage, peer: Peer | undefined, forwards: boolean): Promise<Run> {
+  if (peer === undefined) return await measure(stage, forwards);
+  if (forwards) {
+    const run = await measure(stage, forwards);
+    return { ...run, peers: await peer.measure(forwards) };
+  }
+  const peers = await peer.measure(forwards);
+  return { ...(await measure(stage, forwards)), peers };
 }
 
 /** @param pumpFirst in turn, so that neither has the better half of a machine that drifts. */

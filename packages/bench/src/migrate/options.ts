@@ -25,6 +25,17 @@ export interface MigrateBenchOptions {
   readonly downtimeLimitMillis: number;
   /** Bytes/s in postcopy, requested pages apart; 0 is unlimited. */
   readonly postcopyBandwidth: number;
+  /** Another engine to measure in turn with ours. */
+  readonly peer?: PeerOptions;
+}
+
+export const benchPeers = ['qemu'] as const;
+export type BenchPeer = (typeof benchPeers)[number];
+
+export interface PeerOptions {
+  readonly type: BenchPeer;
+  /** What starts it; left out, as Debian calls it. */
+  readonly command?: string;
 }
 
 /** A precopy is measured without a guest that writes; a postcopy needs one that misses pages. */

@@ -1,3 +1,5 @@
+import type { PeerRun } from '../peer/peer-runs.ts';
+
 /** Bytes of the guest that the destination had at a time since the first page. */
 export interface Sample {
   readonly millis: number;
@@ -58,4 +60,6 @@ export interface Run {
   readonly migration: MigrationRun;
   /** None in recovery, where the bulk is held back. */
   readonly pump?: PumpRun;
+  /** What else was asked for to compare with, a run of each variant. */
+  readonly peers?: readonly PeerRun[];
 }

@@ -10,7 +10,8 @@ export interface Figure extends Spread {
   readonly unit: string;
 }
 
-interface Column<Part> {
+/** How a figure is found in each run. */
+export interface Column<Part> {
   readonly key: string;
   readonly label: string;
   readonly unit: string;
@@ -129,7 +130,8 @@ function rateAndLimit({ migration, pump }: Run): RateAndLimit | undefined {
   return { rate: migration.bytesPerSecond, limit: pump.bytesPerSecond };
 }
 
-function figures<Part>(columns: readonly Column<Part>[], parts: readonly Part[]): Figure[] {
+/** None without parts: what was not measured is not shown. */
+export function figures<Part>(columns: readonly Column<Part>[], parts: readonly Part[]): Figure[] {
   if (parts.length === 0) return [];
   return columns.map(({ key, label, unit, of }) => ({
     key,
@@ -139,6 +141,6 @@ function figures<Part>(columns: readonly Column<Part>[], parts: readonly Part[])
   }));
 }
 
-function present<Value>(values: readonly (Value | undefined)[]): Value[] {
+export function present<Value>(values: readonly (Value | undefined)[]): Value[] {
   return values.filter((value) => value !== undefined);
 }

@@ -2,12 +2,15 @@ import { writeFile } from 'node:fs/promises';
 
 import {
   type BenchMode,
+  type BenchPeer,
+  benchPeers,
   benchMigrate,
   benchModes,
   type BenchTransport,
   benchTransports,
   defaultGuest,
   type MigrateBenchOptions,
+  type PeerOptions,
   migrationChart,
   resultLines,
 } from '@godwit/bench';
@@ -33,6 +36,8 @@ interface CommandOptions {
   readonly postcopyBandwidth: number;
   readonly json?: true;
   readonly svg?: string;
+  readonly peer?: BenchPeer;
+  readonly qemu?: string;
 }
 
 /** `godwit bench`: what this machine makes of a migration, beside what it could at best. */
@@ -47,6 +52,8 @@ export function registerBench(program: Command): void {
     '--workload <kind>',
     'of the guest (default: idle; random in postcopy)',
   );
+  const peer = new Option('--peer <engine>', 'also measure another engine at the same job');
+  const qemu = new Option('--qemu <command>', 'for --peer qemu (default: qemu-system-x86_64)');
   bench
     .command('migrate')
     .description(
@@ -62,6 +69,8 @@ export function registerBench(program: Command): void {
     .option('--fresh', 'into memory that was never touched, as users have it')
     .option('--downtime-limit <ms>', 'of precopy', checkCount, 300)
     .option('--postcopy-bandwidth <bytes/s>', 'of all but requested pages', checkSize, 0)
+    .addOption(peer.choices(benchPeers))
+    .addOption(qemu.implies({ peer: 'qemu' }))
     .option('--json', 'for programs: options, every run, and the figures')
     .option('--svg <file>', 'also draw throughput over time and fault latencies')
     .action(runBench);
@@ -87,5 +96,10 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const guest = defaultGuest(mode);
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
-  return { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
+  const job = { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
+  return options.peer === undefined ? job : { ...job, peer: peerOptions(options.peer, options) };
+}
+
+function peerOptions(type: BenchPeer, { qemu }: CommandOptions): PeerOptions {
+  return qemu === undefined ? { type } : { type, command: qemu };
 }

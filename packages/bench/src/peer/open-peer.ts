@@ -1,0 +1,53 @@
+import type { MigrateBenchOptions } from '../migrate/options.ts';
+import { findQemu } from './find-qemu.ts';
+import type { PeerDescription, PeerRun } from './peer-runs.ts';
+import { type PeerStage, QemuPeer } from './qemu-peer.ts';
+import { peerVariants } from './variants.ts';
+
+/** Another engine, ready to be measured; or the reason why there is none. */
+export interface Peer extends AsyncDisposable {
+  readonly description: PeerDescription;
+  /** A run of each variant. @param forwards in turn, so that none has the better moment always. */
+  measure(forwards: boolean): Promise<readonly PeerRun[]>;
+}
+
+/**
+ * @returns undefined unless a peer was asked for.
+ * @throws {RangeError} the one that was named cannot be started.
+ * @throws {Error} it ended, or took too long.
+ */
+export async function openPeer(
+  stage: Omit<PeerStage, 'command' | 'version'>,
+): Promise<Peer | undefined> {
+  const { peer } = stage.options;
+  if (peer === undefined) return undefined;
+  const found = await findQemu(peer.command);
+  if (!found.found) return missingPeer(found.reason);
+  const qemu = await QemuPeer.start({ ...stage, command: found.command, version: found.version });
+  return {
+    description: qemu.description,
+    measure: async (forwards) => await measureVariants(qemu, stage.options, forwards),
+    [Symbol.asyncDispose]: async () => await qemu[Symbol.asyncDispose](),
+  };
+}
+
+function missingPeer(reason: string): Peer {
+  return {
+    description: { type: 'qemu', missing: reason },
+    measure: async () => await Promise.resolve([]),
+    [Symbol.asyncDispose]: async () => await Promise.resolve(),
+  };
+}
+
+async function measureVariants(
+  qemu: QemuPeer,
+  options: MigrateBenchOptions,
+  forwards: boolean,
+): Promise<readonly PeerRun[]> {
+  const variants = peerVariants(options);
+  const runs: PeerRun[] = [];
+  for (const variant of forwards ? variants : variants.toReversed()) {
+    runs.push(await qemu.measure(variant));
+  }
+  return forwards ? runs : runs.toReversed();
+}
