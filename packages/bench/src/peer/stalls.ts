@@ -24,8 +24,7 @@ export function parseStalls(bytes: Uint8Array): number[] {
 
 /** Where a bucket ends, in ticks of the time stamp counter. */
 export function stallUpperTicks(bucket: number): number {
-  const shift = Math.floor(bucket / 8) - 1;
-  return ((bucket % 8) + 9) * 2 ** shift;
+  return ((bucket % 8) + 9) * bucketTicks(bucket);
 }
 
 /**
@@ -57,6 +56,10 @@ export function slowestStalls(
   return { faults: count, p50, p90, p99, max, distribution: byOctave(slowest, ticksPerMicro) };
 }
 
+function bucketTicks(bucket: number): number {
+  return 2 ** (Math.floor(bucket / 8) - 1);
+}
+
 /** The bucket of the value with this rank, counted from 1. */
 function bucketAt(counts: readonly number[], rank: number): number {
   let seen = 0;
@@ -67,8 +70,8 @@ function byOctave(counts: readonly number[], ticksPerMicro: number): number[] {
   const octaves: number[] = [];
   for (const [bucket, count] of counts.entries()) {
     if (count === 0) continue;
-    const micros = stallUpperTicks(bucket) / ticksPerMicro;
-    const octave = Math.max(0, Math.ceil(Math.log2(micros)) - 1);
+    const middleMicros = (stallUpperTicks(bucket) - bucketTicks(bucket) / 2) / ticksPerMicro;
+    const octave = Math.max(0, Math.floor(Math.log2(middleMicros)));
     while (octaves.length <= octave) octaves.push(0);
     octaves[octave] = (octaves[octave] as number) + count;
   }
