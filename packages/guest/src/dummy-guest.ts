@@ -28,6 +28,8 @@ export interface DummyGuestOptions {
   readonly seed?: number;
   /** False on an incoming side, whose RAM comes from elsewhere. */
   readonly fillMemory: boolean;
+  /** For `stepTimes`; a step then takes longer. Default false. */
+  readonly timeSteps?: boolean;
   /** A vCPU thread failed. `pause`, `resume` and what needs a stopped guest reject from then on. */
   readonly onCrash?: (error: GuestError) => void;
 }
@@ -44,6 +46,7 @@ export class DummyGuest implements Guest {
   readonly ram: readonly RamBlock[];
   readonly #pageCount: number;
   readonly #onCrash: (error: GuestError) => void;
+  readonly #timeSteps: boolean;
   /** Those that run come first; more may be parked, when the guest taken over had fewer. */
   readonly #threads: VcpuThread[] = [];
   #state: DeviceState;
@@ -76,6 +79,7 @@ export class DummyGuest implements Guest {
     this.ram = ram;
     this.#pageCount = countPages(ram);
     this.#onCrash = options.onCrash ?? (() => undefined);
+    this.#timeSteps = options.timeSteps ?? false;
     checkProgram({ workload, seed, fill, rate, vcpus }, this.#pageCount);
     const atStart = Array.from({ length: vcpus }, () => ({ steps: 0 }));
     this.#state = { workload, seed, fill, rate, vcpus: atStart, blocks: ram };
@@ -95,6 +99,18 @@ export class DummyGuest implements Guest {
   /** Of each vCPU; on a running guest a live sample. */
   steps(): number[] {
     return this.#vcpus.map((vcpu) => vcpu.steps);
+  }
+
+  /**
+   * How long the steps took here, of all vCPUs together, waiting for a missing page included:
+   * counts by nanoseconds, in the buckets of `StepTimes`; on a running guest a live sample. Empty
+   * unless `timeSteps`.
+   */
+  stepTimes(): number[] {
+    const [first = [], ...others] = this.#vcpus.map((vcpu) => vcpu.stepTimes());
+    return first.map((count, bucket) =>
+      others.reduce((sum, counts) => sum + (counts[bucket] ?? 0), count),
+    );
   }
 
   /** Linux's ids of the vCPU threads; 0 for one that `loadDeviceState` added until `resume`. */
@@ -192,9 +208,13 @@ export class DummyGuest implements Guest {
     const { workload, seed, fill, rate, vcpus } = this.#state;
     const vcpuCount = vcpus.length;
     for (const [vcpu, { steps }] of vcpus.entries()) {
-      const thread = (this.#threads[vcpu] ??= new VcpuThread(vcpu, this.ram, this.#onCrash));
+      const thread = (this.#threads[vcpu] ??= this.#createThread(vcpu));
       thread.setProgram({ workload, seed, fill, vcpu, vcpuCount, rate: rate / vcpuCount }, steps);
     }
+  }
+
+  #createThread(vcpu: number): VcpuThread {
+    return new VcpuThread(vcpu, this.ram, this.#onCrash, { timeSteps: this.#timeSteps });
   }
 
   #stoppedState(): DeviceState {

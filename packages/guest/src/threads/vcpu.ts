@@ -3,14 +3,15 @@ import { workerData } from 'node:worker_threads';
 import { threadId } from '@godwit/posix';
 
 import { openMemoryPages } from '../pages/memory-pages.ts';
+import { StepTimes } from '../vcpu/step-times.ts';
 import { VcpuControl } from '../vcpu/vcpu-control.ts';
 import { runVcpu } from '../vcpu/vcpu-loop.ts';
 import type { VcpuThreadData } from '../vcpu/vcpu-thread.ts';
 
 // Sent by VcpuThread, which states the type.
-const { ram, control: buffer } = workerData as VcpuThreadData;
+const { ram, control: buffer, times } = workerData as VcpuThreadData;
 
 const control = new VcpuControl(buffer);
 const memory = openMemoryPages(ram);
 control.announceThread(threadId());
-runVcpu(memory, control);
+runVcpu(memory, control, times === undefined ? undefined : new StepTimes(times));

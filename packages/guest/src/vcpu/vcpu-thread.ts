@@ -4,26 +4,37 @@ import type { RamBlock } from '@godwit/core';
 
 import { GuestError } from '../errors.ts';
 import { startThread } from '../start-thread.ts';
+import { StepTimes } from './step-times.ts';
 import { commandKind, VcpuControl, type CommandKind, type VcpuProgram } from './vcpu-control.ts';
 
 /** What `threads/vcpu.ts` is started with. */
 export interface VcpuThreadData {
   readonly ram: readonly RamBlock[];
   readonly control: SharedArrayBuffer;
+  /** Where to count how long steps take. */
+  readonly times: SharedArrayBuffer | undefined;
 }
 
 /** A vCPU as the main thread sees it: a Worker that was started early and waits for commands. */
 export class VcpuThread {
   readonly index: number;
   readonly #control = new VcpuControl();
+  readonly #times: StepTimes | undefined;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #crash: GuestError | undefined;
 
   /** Returns at once; commands given while the thread starts are obeyed when it has started. */
-  constructor(index: number, ram: readonly RamBlock[], onCrash: (error: GuestError) => void) {
+  constructor(
+    index: number,
+    ram: readonly RamBlock[],
+    onCrash: (error: GuestError) => void,
+    { timeSteps = false } = {},
+  ) {
     this.index = index;
-    const workerData: VcpuThreadData = { ram, control: this.#control.buffer };
+    this.#times = timeSteps ? new StepTimes() : undefined;
+    const times = this.#times?.buffer;
+    const workerData: VcpuThreadData = { ram, control: this.#control.buffer, times };
     this.#worker = startThread('vcpu', workerData, `vcpu ${index}`);
     const crash = (cause: unknown) => {
       if (this.#crash !== undefined) return; // an error is followed by the exit it causes
@@ -44,6 +55,11 @@ export class VcpuThread {
   /** Exact on a stopped vCPU, a live sample on a running one. */
   get steps(): number {
     return this.#control.steps;
+  }
+
+  /** `StepTimes`; empty unless steps are timed. */
+  stepTimes(): number[] {
+    return this.#times?.counts() ?? [];
   }
 
   /** Linux's id of the thread; 0 until it has started. */
