@@ -15,6 +15,7 @@ test.each(benchModes)('%s between two processes is measured', async (mode) => {
   expect(run?.migration.samples.at(-1)?.bytes).toBe(small.memoryBytes);
   expect(figures.map(({ key }) => key)).toContain(mode === 'recovery' ? 'first-page' : 'ratio');
   expect(figures.every(({ median }) => Number.isFinite(median) && median >= 0)).toBe(true);
+  expect(run?.migration.stalls === undefined).toBe(mode === 'precopy');
   const recovery = run?.migration.recovery;
   expect(recovery === undefined).toBe(mode !== 'recovery');
   // Nothing comes over a link that does not stand yet.

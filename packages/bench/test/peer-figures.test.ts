@@ -39,12 +39,27 @@ test('each variant has its figures, a postcopy also how long the guest stalled',
       ? Object.assign(peerRun(variant, 2e9), { stalls: stallsOf(100) })
       : Object.assign(peerRun(variant, 1e9), { stalls: stallsOf(50) }),
   );
-  const figures = summarizePeers([{ migration: someMigration(2e9), peers }]);
+  const migration = { ...someMigration(2e9), stalls: stallsOf(25) };
+  const figures = summarizePeers([{ migration, peers }]);
   const median = (key: string) => figures.find((it) => it.key === key)?.median;
   expect(median('qemu-ratio')).toBe(2);
   expect(median('qemu-preempt-ratio')).toBe(1);
   expect(median('qemu-stall-p50')).toBe(50);
   expect(median('qemu-preempt-stall-p50')).toBe(100);
+  expect(median('qemu-stall-p50-ratio')).toBe(0.5);
+  expect(median('qemu-preempt-stall-p50-ratio')).toBe(0.25);
+  expect(figures.find(({ key }) => key === 'qemu-preempt-stall-p50')?.label).toBe(
+    'QEMU preempt: guest stalled, p50',
+  );
+});
+
+test('stalls are not compared with those of a guest that missed no page', () => {
+  const none = { faults: 0, p50: 0, p90: 0, p99: 0, max: 0, distribution: [] };
+  const [variant] = peerVariants({ mode: 'postcopy', channels: 1 });
+  if (variant === undefined) throw new Error('no variant');
+  const peers = [{ ...peerRun(variant, 1e9), stalls: none }];
+  const figures = summarizePeers([{ migration: { ...someMigration(2e9), stalls: none }, peers }]);
+  expect(figures.map(({ key }) => key)).not.toContain('qemu-stall-p50-ratio');
 });
 
 test('without a peer there is nothing to show', () => {

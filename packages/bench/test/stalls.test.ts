@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 
-import { parseStalls, slowestStalls, STALL_BUCKETS, stallUpperTicks } from '../src/peer/stalls.ts';
+import {
+  parseStalls,
+  slowestStalls,
+  STALL_BUCKETS,
+  stallUpperTicks,
+} from '../src/migrate/stalls.ts';
 
 /** Where the boot sector counts a touch of so many ticks. */
 function bucketOf(ticks: number): number {

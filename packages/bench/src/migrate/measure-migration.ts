@@ -4,9 +4,11 @@ import type { DestinationReport, SourceReport } from '../side/side-api.ts';
 import { guestMemory, memoryKind, type MigrateBenchOptions } from './options.ts';
 import type { FaultRun, MigrationRun, RecoveryRun, Sample } from './runs.ts';
 import type { Stage } from './stage.ts';
+import { slowestStalls, type StallRun } from './stalls.ts';
 
 /** In recovery: the bulk takes about so long, so that half of it is surely the middle. */
 const HELD_SECONDS = 1;
+const NANOS_PER_MICRO = 1000;
 
 /** One migration, from a guest at the source to one that is proved whole at the destination. */
 export async function measureMigration(stage: Stage): Promise<MigrationRun> {
@@ -77,7 +79,7 @@ function describeRun(
     downtimeMillis: (info['x-downtime-us'] ?? 0) / 1000,
     passes: info.ram?.['dirty-sync-count'] ?? 0,
     samples: samplesBetween(arrived.samples, startMillis, endMillis, memoryBytes),
-    ...(mode === 'precopy' ? {} : { faults: faultRun(arrived) }),
+    ...(mode === 'precopy' ? {} : { faults: faultRun(arrived), stalls: stallRun(arrived) }),
     ...(recovery === undefined ? {} : { recovery: recoveryRun(recovery, startMillis) }),
   };
 }
@@ -110,6 +112,11 @@ function faultRun({ info }: DestinationReport): FaultRun {
     distribution: faults?.['latency-dist'] ?? [],
     blocktimeMillis: info['postcopy-blocktime'] ?? 0,
   };
+}
+
+/** A guest that is new here has no steps from before. */
+function stallRun({ info, stepTimes }: DestinationReport): StallRun {
+  return slowestStalls([], stepTimes, info['x-faults']?.served ?? 0, NANOS_PER_MICRO);
 }
 
 function recoveryRun(recovery: Recovery, startMillis: number): RecoveryRun {

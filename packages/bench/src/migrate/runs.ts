@@ -1,4 +1,5 @@
 import type { PeerRun } from '../peer/peer-runs.ts';
+import type { StallRun } from './stalls.ts';
 
 /** Bytes of the guest that the destination had at a time since the first page. */
 export interface Sample {
@@ -52,6 +53,8 @@ export interface MigrationRun {
   readonly passes: number;
   readonly samples: readonly Sample[];
   readonly faults?: FaultRun;
+  /** What the guest itself noticed of them. */
+  readonly stalls?: StallRun;
   readonly recovery?: RecoveryRun;
 }
 

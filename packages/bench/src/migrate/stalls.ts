@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 /** What the guest waited for at the pages that were not there yet; microseconds. */
 export interface StallRun {
-  /** As many as the source was asked for pages. */
+  /** As many as pages were asked for. */
   readonly faults: number;
   readonly p50: number;
   readonly p90: number;
@@ -12,17 +12,20 @@ export interface StallRun {
   readonly distribution: readonly number[];
 }
 
-/** Of the guest's histogram: eight to an octave of a 32-bit duration; the first eight stay empty. */
+/**
+ * Of a guest's histogram of how long its touches took: eight to an octave of a 32-bit duration, the
+ * first eight stay empty. Our own guest counts nanoseconds (`StepTimes`), the one in QEMU ticks.
+ */
 export const STALL_BUCKETS = 30 * 8;
 
-/** The guest's histogram, as it lies in its memory. */
+/** The histogram of the guest in QEMU, as it lies in its memory. */
 export function parseStalls(bytes: Uint8Array): number[] {
   assert.equal(bytes.byteLength, STALL_BUCKETS * 4);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: STALL_BUCKETS }, (_, bucket) => view.getUint32(bucket * 4, true));
 }
 
-/** Where a bucket ends, in ticks of the time stamp counter. */
+/** Where a bucket ends, in ticks. */
 export function stallUpperTicks(bucket: number): number {
   return ((bucket % 8) + 9) * bucketTicks(bucket);
 }

@@ -1,4 +1,5 @@
 import type { FaultRun, MigrationRun, PumpRun, RecoveryRun, Run } from './runs.ts';
+import type { StallRun } from './stalls.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 
 /** One thing that was measured in every run. */
@@ -72,6 +73,13 @@ const faultColumns: readonly Column<FaultRun>[] = [
   { key: 'blocktime', label: 'blocktime', unit: 'ms', of: (run) => run.blocktimeMillis },
 ];
 
+export const stallColumns: readonly Column<StallRun>[] = [
+  { key: 'stall-p50', label: 'guest stalled, p50', unit: 'µs', of: (run) => run.p50 },
+  { key: 'stall-p90', label: 'guest stalled, p90', unit: 'µs', of: (run) => run.p90 },
+  { key: 'stall-p99', label: 'guest stalled, p99', unit: 'µs', of: (run) => run.p99 },
+  { key: 'stall-max', label: 'guest stalled, max', unit: 'µs', of: (run) => run.max },
+];
+
 const recoveryColumns: readonly Column<RecoveryRun>[] = [
   {
     key: 'resume-source',
@@ -98,6 +106,7 @@ export function summarize(runs: readonly Run[]): Figure[] {
   const migrations = runs.map((run) => run.migration);
   const pumps = present(runs.map((run) => run.pump));
   const faults = present(migrations.map((run) => run.faults));
+  const stalls = present(migrations.map((run) => run.stalls));
   const recoveries = present(migrations.map((run) => run.recovery));
   // Held back until the cut, and interrupted: its throughput is no measure of anything.
   const rates = recoveries.length > 0 ? [] : migrations;
@@ -109,6 +118,7 @@ export function summarize(runs: readonly Run[]): Figure[] {
     ...figures(costColumns, migrations),
     ...figures(pumpCostColumns, pumps),
     ...figures(faultColumns, faults),
+    ...figures(stallColumns, stalls),
   ];
 }
 

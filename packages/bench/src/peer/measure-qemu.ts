@@ -6,7 +6,7 @@ import { migrationUri } from './qemu-arguments.ts';
 import { guestStalls } from './qemu-guest.ts';
 import type { QemuProcess } from './qemu-process.ts';
 import { configureDestination, configureSource } from './qemu-settings.ts';
-import { slowestStalls, type StallRun } from './stalls.ts';
+import { slowestStalls, type StallRun } from '../migrate/stalls.ts';
 import type { PeerVariant } from './variants.ts';
 
 export interface QemuMeasurement {

@@ -1,43 +1,62 @@
-import type { Run } from '../migrate/runs.ts';
-import { type Column, type Figure, figures, present } from '../migrate/summary.ts';
+import type { MigrationRun, Run } from '../migrate/runs.ts';
+import type { StallRun } from '../migrate/stalls.ts';
+import { type Column, type Figure, figures, present, stallColumns } from '../migrate/summary.ts';
 import type { PeerRun } from './peer-runs.ts';
-import type { StallRun } from './stalls.ts';
 import type { PeerVariant } from './variants.ts';
 
-/** A run of QEMU's, and our own of the same moment. */
-interface Compared {
-  readonly peer: PeerRun;
-  readonly rate: number;
+/** A migration of QEMU's, and our own of the same run. */
+interface Compared<Part> {
+  readonly own: Part;
+  readonly peer: Part;
 }
 
-/** Keys and labels follow those of the variant. */
-const comparedColumns: readonly Column<Compared>[] = [
-  { key: 'rate', label: 'migration', unit: 'GB/s', of: ({ peer }) => peer.bytesPerSecond / 1e9 },
-  // Run by run, before the median: the machine's own speed drifts between them.
-  { key: 'ratio', label: 'ours, times as fast', unit: '', of: ratio },
-  { key: 'duration', label: 'duration', unit: 'ms', of: ({ peer }) => peer.millis },
-  { key: 'downtime', label: 'downtime', unit: 'ms', of: ({ peer }) => peer.downtimeMillis },
-  { key: 'passes', label: 'passes', unit: '', of: ({ peer }) => peer.passes },
+/** The ratios are those of each run, before the median: the machine's own speed drifts between them. */
+const migrationRatios: readonly Column<Compared<Pick<PeerRun, 'bytesPerSecond'>>>[] = [
   {
-    key: 'cpu-source',
-    label: 'CPU, source',
-    unit: 's/GiB',
-    of: ({ peer }) => peer.cpuSecondsPerGib.source,
-  },
-  {
-    key: 'cpu-destination',
-    label: 'CPU, destination',
-    unit: 's/GiB',
-    of: ({ peer }) => peer.cpuSecondsPerGib.destination,
+    key: 'ratio',
+    label: 'GB/s, ours / QEMU',
+    unit: '',
+    of: ({ own, peer }) => own.bytesPerSecond / peer.bytesPerSecond,
   },
 ];
 
-const stallColumns: readonly Column<StallRun>[] = [
-  { key: 'faults', label: 'remote faults', unit: '', of: (run) => run.faults },
-  { key: 'stall-p50', label: 'guest stalled, p50', unit: 'µs', of: (run) => run.p50 },
-  { key: 'stall-p90', label: 'guest stalled, p90', unit: 'µs', of: (run) => run.p90 },
-  { key: 'stall-p99', label: 'guest stalled, p99', unit: 'µs', of: (run) => run.p99 },
-  { key: 'stall-max', label: 'guest stalled, max', unit: 'µs', of: (run) => run.max },
+const stallRatios: readonly Column<Compared<StallRun>>[] = [
+  {
+    key: 'stall-p50-ratio',
+    label: 'guest stalled, p50, ours / QEMU',
+    unit: '',
+    of: ({ own, peer }) => own.p50 / peer.p50,
+  },
+  {
+    key: 'stall-p99-ratio',
+    label: 'guest stalled, p99, ours / QEMU',
+    unit: '',
+    of: ({ own, peer }) => own.p99 / peer.p99,
+  },
+];
+
+const peerColumns: readonly Column<PeerRun>[] = [
+  { key: 'rate', label: 'QEMU: migration', unit: 'GB/s', of: (run) => run.bytesPerSecond / 1e9 },
+  { key: 'duration', label: 'QEMU: duration', unit: 'ms', of: (run) => run.millis },
+  { key: 'downtime', label: 'QEMU: downtime', unit: 'ms', of: (run) => run.downtimeMillis },
+  { key: 'passes', label: 'QEMU: passes', unit: '', of: (run) => run.passes },
+  {
+    key: 'cpu-source',
+    label: 'QEMU: CPU, source',
+    unit: 's/GiB',
+    of: (run) => run.cpuSecondsPerGib.source,
+  },
+  {
+    key: 'cpu-destination',
+    label: 'QEMU: CPU, destination',
+    unit: 's/GiB',
+    of: (run) => run.cpuSecondsPerGib.destination,
+  },
+];
+
+const peerStallColumns: readonly Column<StallRun>[] = [
+  { key: 'faults', label: 'QEMU: remote faults', unit: '', of: (run) => run.faults },
+  ...stallColumns.map(({ key, label, unit, of }) => ({ key, label: `QEMU: ${label}`, unit, of })),
 ];
 
 /** The figures of what was compared with: each variant in turn, none without a peer. */
@@ -46,32 +65,40 @@ export function summarizePeers(runs: readonly Run[]): Figure[] {
   return variants.flatMap((variant) => summarizeVariant(runs, variant));
 }
 
-function summarizeVariant(runs: readonly Run[], { key, label }: PeerVariant): Figure[] {
-  const compared = present(runs.map((run) => comparedWith(run, key)));
-  const stalls = present(compared.map(({ peer }) => peer.stalls));
-  return [
-    ...figures(named(comparedColumns, key, label), compared),
-    ...figures(named(stallColumns, key, label), stalls),
+function summarizeVariant(runs: readonly Run[], variant: PeerVariant): Figure[] {
+  const compared = present(runs.map((run) => comparedWith(run, variant)));
+  const peers = compared.map(({ peer }) => peer);
+  const all = [
+    ...figures(migrationRatios, compared),
+    ...figures(stallRatios, present(compared.map(comparedStalls))),
+    ...figures(peerColumns, peers),
+    ...figures(peerStallColumns, present(peers.map(({ stalls }) => stalls))),
   ];
+  return all.map((figure) => nameAfter(variant, figure));
 }
 
-function ratio({ peer, rate }: Compared): number {
-  return rate / peer.bytesPerSecond;
-}
-
-function comparedWith({ migration, peers }: Run, key: string): Compared | undefined {
+function comparedWith(
+  { migration, peers }: Run,
+  { key }: PeerVariant,
+): { readonly own: MigrationRun; readonly peer: PeerRun } | undefined {
   const peer = peers?.find(({ variant }) => variant.key === key);
-  return peer === undefined ? undefined : { peer, rate: migration.bytesPerSecond };
+  return peer === undefined ? undefined : { own: migration, peer };
 }
 
-function named<Part>(
-  columns: readonly Column<Part>[],
-  keyPrefix: string,
-  labelPrefix: string,
-): Column<Part>[] {
-  return columns.map((column) => ({
-    ...column,
-    key: `${keyPrefix}-${column.key}`,
-    label: `${labelPrefix}: ${column.label}`,
-  }));
+/** @returns undefined when one of the guests missed no page: there is nothing to divide by. */
+function comparedStalls({
+  own,
+  peer,
+}: Compared<{ readonly stalls?: StallRun }>): Compared<StallRun> | undefined {
+  const [ours, theirs] = [own.stalls, peer.stalls];
+  if (ours === undefined || theirs === undefined) return undefined;
+  return ours.faults > 0 && theirs.faults > 0 ? { own: ours, peer: theirs } : undefined;
+}
+
+function nameAfter({ key, label }: PeerVariant, figure: Figure): Figure {
+  return {
+    ...figure,
+    key: `${key}-${figure.key}`,
+    label: figure.label.replace('QEMU', label),
+  };
 }

@@ -1,5 +1,5 @@
 import type { CpuSeconds } from '../migrate/runs.ts';
-import type { StallRun } from './stalls.ts';
+import type { StallRun } from '../migrate/stalls.ts';
 import type { PeerVariant } from './variants.ts';
 
 /** One migration of QEMU's; the words mean what they mean in our own runs. */

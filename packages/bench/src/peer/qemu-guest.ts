@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { guestAddresses } from './boot-sector-listing.ts';
 import type { QemuProcess } from './qemu-process.ts';
-import { parseStalls, STALL_BUCKETS } from './stalls.ts';
+import { parseStalls, STALL_BUCKETS } from '../migrate/stalls.ts';
 
 /**
  * Waits until the guest has filled its memory.

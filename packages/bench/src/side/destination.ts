@@ -37,7 +37,11 @@ export class Destination {
   static async create(plan: IncomingPlan): Promise<Destination> {
     const parameters = changeParameters(parameterDefaults, channelParameters(plan.channels));
     const ram = allocateRam(ramOf(plan));
-    const guest = await DummyGuest.create({ ram: ram.blocks.slice(0, 1), fillMemory: false });
+    const guest = await DummyGuest.create({
+      ram: ram.blocks.slice(0, 1),
+      fillMemory: false,
+      timeSteps: true,
+    });
     return new Destination(ram, guest, parameters);
   }
 
@@ -95,6 +99,7 @@ export class Destination {
       cpuSeconds: cpu,
       info: await this.#migration.info(),
       samples,
+      stepTimes: this.#guest.stepTimes(),
     };
   }
 

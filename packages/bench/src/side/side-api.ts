@@ -51,6 +51,8 @@ export interface DestinationReport {
   readonly cpuSeconds: number;
   readonly info: DestinationInfo;
   readonly samples: readonly Sample[];
+  /** How long the guest's steps took here, by nanoseconds; in the buckets of `StepTimes`. */
+  readonly stepTimes: readonly number[];
 }
 
 export interface RecoveryReport {
