@@ -56,13 +56,13 @@ export async function benchMigrate(
   checkPeerOptions(options);
   await using directory = await temporaryDirectory();
   const limits = { limitMillis: STEP_LIMIT_MILLIS, signal };
+  await using peer = await openPeer({ options, directory: directory.path, ...limits });
   await using source = new SideProcess<SourceCommands>('source', limits);
   await using destination = new SideProcess<DestinationCommands>('destination', limits);
   const address = addresses(options.transport, directory.path);
   const stage: Stage = { options, source, destination, address };
   const { workload, rate } = options;
   await source.call('create', { ...guestMemory(options), workload, rate });
-  await using peer = await openPeer({ options, directory: directory.path, ...limits });
   const runs: Run[] = [];
   for (let index = 0; index < options.runs; index++) {
     const run = await measureAll(stage, peer, index % 2 === 0);
