@@ -10,7 +10,6 @@ test.each([
   [{ memoryBytes: 2 ** 30 + 4096 }, /--memory .* whole MiB/],
   [{ workload: 'zipf' }, /--workload zipf/],
   [{ rate: 1500 }, /--rate 1500: .* whole thousands/],
-  [{ mode: 'recovery' }, /not recovery/],
 ] as const)('%o is refused beside QEMU, by name, and nowhere else', (change, message) => {
   expect(() => checkPeerOptions({ ...beside, ...change })).toThrow(message);
   expect(() => checkPeerOptions({ ...beside, ...change })).toThrow(RangeError);

@@ -1,21 +1,23 @@
 import type { Address } from '@godwit/transport';
 
 import type { DestinationReport, SourceReport } from '../side/side-api.ts';
-import { guestMemory, memoryKind, type MigrateBenchOptions } from './options.ts';
+import {
+  guestMemory,
+  initialPostcopyBandwidth,
+  memoryKind,
+  type MigrateBenchOptions,
+} from './options.ts';
 import type { FaultRun, MigrationRun, RecoveryRun, Sample } from './runs.ts';
 import type { Stage } from './stage.ts';
 import { slowestStalls, type StallRun } from './stalls.ts';
 
-/** In recovery: the bulk takes about so long, so that half of it is surely the middle. */
-const HELD_SECONDS = 1;
 const NANOS_PER_MICRO = 1000;
 
 /** One migration, from a guest at the source to one that is proved whole at the destination. */
 export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const { options, source, destination } = stage;
   const { memoryBytes, mode, channels, downtimeLimitMillis } = options;
-  const postcopyBandwidth =
-    mode === 'recovery' ? Math.ceil(memoryBytes / HELD_SECONDS) : options.postcopyBandwidth;
+  const postcopyBandwidth = initialPostcopyBandwidth(options);
   const postcopy = mode !== 'precopy';
   const plan = { postcopy, channels, downtimeLimitMillis, postcopyBandwidth };
   await source.call('prepareMigration', plan);

@@ -9,10 +9,7 @@ const RATE_STEP = 1000;
 /** @throws {RangeError} saying what QEMU, or its guest, cannot be asked for. */
 export function checkPeerOptions(options: MigrateBenchOptions): void {
   if (options.peer === undefined) return;
-  const { mode, memoryBytes, workload, rate } = options;
-  if (mode === 'recovery') {
-    throw new RangeError('--peer qemu: precopy and postcopy can be compared, not recovery');
-  }
+  const { memoryBytes, workload, rate } = options;
   if (memoryBytes > MEMORY_BYTES_MAX || memoryBytes % MIB_BYTES !== 0) {
     throw new RangeError(
       `--memory ${memoryBytes}: with --peer qemu whole MiB up to 2 GiB, all that its guest fills`,

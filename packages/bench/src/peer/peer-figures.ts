@@ -2,6 +2,7 @@ import type { MigrationRun, Run } from '../migrate/runs.ts';
 import type { StallRun } from '../migrate/stalls.ts';
 import { type Column, type Figure, figures, present, stallColumns } from '../migrate/summary.ts';
 import type { PeerRun } from './peer-runs.ts';
+import type { PeerRecovery } from './qemu-recovery.ts';
 import type { PeerVariant } from './variants.ts';
 
 /** A migration of QEMU's, and our own of the same run. */
@@ -35,8 +36,26 @@ const stallRatios: readonly Column<Compared<StallRun>>[] = [
   },
 ];
 
-const peerColumns: readonly Column<PeerRun>[] = [
+const peerRates: readonly Column<PeerRun>[] = [
   { key: 'rate', label: 'QEMU: migration', unit: 'GB/s', of: (run) => run.bytesPerSecond / 1e9 },
+];
+
+const peerRecoveryColumns: readonly Column<PeerRecovery>[] = [
+  {
+    key: 'resume-source',
+    label: 'QEMU: resume to postcopy-active, source',
+    unit: 'ms',
+    of: (recovery) => recovery.source,
+  },
+  {
+    key: 'resume-destination',
+    label: 'QEMU: resume to postcopy-active, destination',
+    unit: 'ms',
+    of: (recovery) => recovery.destination,
+  },
+];
+
+const peerColumns: readonly Column<PeerRun>[] = [
   { key: 'duration', label: 'QEMU: duration', unit: 'ms', of: (run) => run.millis },
   { key: 'downtime', label: 'QEMU: downtime', unit: 'ms', of: (run) => run.downtimeMillis },
   { key: 'passes', label: 'QEMU: passes', unit: '', of: (run) => run.passes },
@@ -68,9 +87,14 @@ export function summarizePeers(runs: readonly Run[]): Figure[] {
 function summarizeVariant(runs: readonly Run[], variant: PeerVariant): Figure[] {
   const compared = present(runs.map((run) => comparedWith(run, variant)));
   const peers = compared.map(({ peer }) => peer);
+  const recoveries = present(peers.map(({ recovery }) => recovery));
+  // As with ours: what was held back and interrupted has no throughput.
+  const isWhole = recoveries.length === 0;
   const all = [
-    ...figures(migrationRatios, compared),
-    ...figures(stallRatios, present(compared.map(comparedStalls))),
+    ...figures(migrationRatios, isWhole ? compared : []),
+    ...figures(stallRatios, isWhole ? present(compared.map(comparedStalls)) : []),
+    ...figures(peerRates, isWhole ? peers : []),
+    ...figures(peerRecoveryColumns, recoveries),
     ...figures(peerColumns, peers),
     ...figures(peerStallColumns, present(peers.map(({ stalls }) => stalls))),
   ];

@@ -1,5 +1,6 @@
 import type { CpuSeconds } from '../migrate/runs.ts';
 import type { StallRun } from '../migrate/stalls.ts';
+import type { PeerRecovery } from './qemu-recovery.ts';
 import type { PeerVariant } from './variants.ts';
 
 /** One migration of QEMU's; the words mean what they mean in our own runs. */
@@ -12,6 +13,8 @@ export interface PeerRun {
   readonly passes: number;
   /** In postcopy. */
   readonly stalls?: StallRun;
+  /** In recovery. */
+  readonly recovery?: PeerRecovery;
 }
 
 /** With what was compared; or why with nothing. */

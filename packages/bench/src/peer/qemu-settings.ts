@@ -1,6 +1,6 @@
 import type { JsonObject } from '@godwit/qmp';
 
-import type { MigrateBenchOptions } from '../migrate/options.ts';
+import { initialPostcopyBandwidth, type MigrateBenchOptions } from '../migrate/options.ts';
 import type { QemuProcess } from './qemu-process.ts';
 import type { PeerVariant } from './variants.ts';
 
@@ -8,8 +8,6 @@ import type { PeerVariant } from './variants.ts';
 const UNLIMITED_BANDWIDTH = 2 ** 40;
 /** In the moments in which a postcopy is still a precopy: next to nothing may be sent then. */
 const HELD_BANDWIDTH = 4096;
-
-type Limits = Pick<MigrateBenchOptions, 'downtimeLimitMillis' | 'postcopyBandwidth'>;
 
 /** Before the destination listens. */
 export async function configureDestination(qemu: QemuProcess, variant: PeerVariant): Promise<void> {
@@ -21,7 +19,7 @@ export async function configureDestination(qemu: QemuProcess, variant: PeerVaria
 export async function configureSource(
   qemu: QemuProcess,
   variant: PeerVariant,
-  { downtimeLimitMillis, postcopyBandwidth }: Limits,
+  options: MigrateBenchOptions,
 ): Promise<void> {
   await qemu.execute('migrate-set-capabilities', sharedCapabilities(variant));
   // So that the source is completed once the destination has said that it is.
@@ -29,8 +27,8 @@ export async function configureSource(
   await qemu.execute('migrate-set-parameters', {
     ...channelParameters(variant),
     'max-bandwidth': variant.postcopy ? HELD_BANDWIDTH : UNLIMITED_BANDWIDTH,
-    'max-postcopy-bandwidth': postcopyBandwidth,
-    'downtime-limit': downtimeLimitMillis,
+    'max-postcopy-bandwidth': initialPostcopyBandwidth(options),
+    'downtime-limit': options.downtimeLimitMillis,
   });
 }
 

@@ -11,7 +11,10 @@ export interface PeerVariant {
   readonly multifdChannels: number;
 }
 
-/** What QEMU has for a job: postcopy is measured without and with the preempt channel, which is ours. */
+/**
+ * What QEMU has for a job. Postcopy is measured without and with the preempt channel, which is what
+ * our urgent channel is; recovery with it.
+ */
 export function peerVariants({
   mode,
   channels,
@@ -19,10 +22,14 @@ export function peerVariants({
   const plain = { postcopy: false, preempt: false, multifdChannels: 0 };
   if (mode !== 'precopy') {
     const postcopy = { ...plain, postcopy: true };
-    return [
-      { ...postcopy, key: 'qemu', label: 'QEMU' },
-      { ...postcopy, key: 'qemu-preempt', label: 'QEMU preempt', preempt: true },
-    ];
+    const preempt = {
+      ...postcopy,
+      key: 'qemu-preempt',
+      label: 'QEMU preempt',
+      preempt: true,
+    } as const;
+    if (mode === 'recovery') return [preempt];
+    return [{ ...postcopy, key: 'qemu', label: 'QEMU' }, preempt];
   }
   if (channels === 1) return [{ ...plain, key: 'qemu', label: 'QEMU' }];
   const label = `QEMU multifd ${channels}`;
