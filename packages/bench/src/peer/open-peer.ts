@@ -1,5 +1,6 @@
 import type { MigrateBenchOptions } from '../migrate/options.ts';
 import { findQemu } from './find-qemu.ts';
+import { findLauncher } from './launcher.ts';
 import type { PeerDescription, PeerRun } from './peer-runs.ts';
 import { type PeerStage, QemuPeer } from './qemu-peer.ts';
 import { peerVariants } from './variants.ts';
@@ -17,13 +18,15 @@ export interface Peer extends AsyncDisposable {
  * @throws {Error} it ended, or took too long.
  */
 export async function openPeer(
-  stage: Omit<PeerStage, 'command' | 'version'>,
+  stage: Omit<PeerStage, 'launcher' | 'command' | 'version'>,
 ): Promise<Peer | undefined> {
   const { peer } = stage.options;
   if (peer === undefined) return undefined;
   const found = await findQemu(peer.command);
   if (!found.found) return missingPeer(found.reason);
-  const qemu = await QemuPeer.start({ ...stage, command: found.command, version: found.version });
+  const { command, version } = found;
+  const launcher = await findLauncher();
+  const qemu = await QemuPeer.start({ ...stage, launcher, command, version });
   return {
     description: qemu.description,
     measure: async (forwards) => await measureVariants(qemu, stage.options, forwards),

@@ -13,6 +13,8 @@ import type { PeerVariant } from './variants.ts';
 /** What all QEMUs of a benchmark share. */
 export interface PeerStage {
   readonly options: MigrateBenchOptions;
+  /** `findLauncher`. */
+  readonly launcher: readonly string[];
   readonly command: string;
   readonly version: string;
   /** Of our own, for sockets and images. */
@@ -96,9 +98,9 @@ async function startQemu(
   name: string,
   kind: Pick<QemuPlan, 'preallocate' | 'incoming'>,
 ): Promise<QemuProcess> {
-  const { command, directory, limitMillis, signal, options } = stage;
+  const { launcher, command, directory, limitMillis, signal, options } = stage;
   const monitor = join(directory, `${name}-qmp`);
   const { memoryBytes } = options;
   const args = qemuArguments({ ...kind, memoryBytes, image: imagePath(stage), monitor });
-  return await QemuProcess.start({ name, command, args, monitor, limitMillis, signal });
+  return await QemuProcess.start({ name, launcher, command, args, monitor, limitMillis, signal });
 }

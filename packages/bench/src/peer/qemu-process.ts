@@ -15,6 +15,8 @@ const STDERR_CHARS_MAX = 4_000;
 export interface QemuStart {
   /** `source` or `destination`, for messages. */
   readonly name: string;
+  /** `findLauncher`. */
+  readonly launcher: readonly string[];
   readonly command: string;
   readonly args: readonly string[];
   /** Where `args` let it listen for QMP: a path. */
@@ -41,7 +43,8 @@ export class QemuProcess implements AsyncDisposable {
 
   /** @returns once its monitor answers. @throws {Error} it has ended; the limit; the signal's reason. */
   static async start(start: QemuStart): Promise<QemuProcess> {
-    const child = spawn(start.command, start.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [file = start.command, ...args] = [...start.launcher, start.command, ...start.args];
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     await once(child, 'spawn');
     const qemu = new QemuProcess(child, start);
     try {
