@@ -1,12 +1,8 @@
 import type { Address } from '@godwit/transport';
 
 import type { DestinationReport, SourceReport } from '../side/side-api.ts';
-import {
-  guestMemory,
-  initialPostcopyBandwidth,
-  memoryKind,
-  type MigrateBenchOptions,
-} from './options.ts';
+import { guestMemory, memoryKind, type MigrateBenchOptions } from './options.ts';
+import { initialPostcopyBandwidth } from './postcopy-bandwidth.ts';
 import type { FaultRun, MigrationRun, RecoveryRun, Sample } from './runs.ts';
 import type { Stage } from './stage.ts';
 import { slowestStalls, type StallRun } from './stalls.ts';
@@ -16,7 +12,7 @@ const NANOS_PER_MICRO = 1000;
 /** One migration, from a guest at the source to one that is proved whole at the destination. */
 export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const { options, source, destination } = stage;
-  const { memoryBytes, mode, channels, downtimeLimitMillis } = options;
+  const { mode, channels, downtimeLimitMillis } = options;
   const postcopyBandwidth = initialPostcopyBandwidth(options);
   const postcopy = mode !== 'precopy';
   const plan = { postcopy, channels, downtimeLimitMillis, postcopyBandwidth };

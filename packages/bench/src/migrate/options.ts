@@ -73,15 +73,6 @@ export function ramOf({ memoryBytes, untouchedBytes = 0 }: GuestMemory): readonl
   return untouchedBytes === 0 ? [used] : [used, { id: 'untouched', byteLength: untouchedBytes }];
 }
 
-/** Bytes/s until the link is cut, if it will be: slow enough that half of them is the middle. */
-export function initialPostcopyBandwidth({
-  mode,
-  memoryBytes,
-  postcopyBandwidth,
-}: Pick<MigrateBenchOptions, 'mode' | 'memoryBytes' | 'postcopyBandwidth'>): number {
-  return mode === 'recovery' ? Math.ceil(memoryBytes / HELD_SECONDS) : postcopyBandwidth;
-}
-
 /** @throws {RangeError} saying what is not possible. */
 export function checkOptions(options: MigrateBenchOptions): void {
   const { channels, runs, memoryBytes } = options;
@@ -97,7 +88,6 @@ export function checkOptions(options: MigrateBenchOptions): void {
   }
 }
 
-const HELD_SECONDS = 1;
 const RUNS_MAX = 1000;
 const CHANNELS_MAX = 16;
 const PAGE_BYTES = 4096;

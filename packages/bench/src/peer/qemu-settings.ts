@@ -1,6 +1,7 @@
 import type { JsonObject } from '@godwit/qmp';
 
-import { initialPostcopyBandwidth, type MigrateBenchOptions } from '../migrate/options.ts';
+import type { MigrateBenchOptions } from '../migrate/options.ts';
+import { initialPostcopyBandwidth } from '../migrate/postcopy-bandwidth.ts';
 import type { QemuProcess } from './qemu-process.ts';
 import type { PeerVariant } from './variants.ts';
 
