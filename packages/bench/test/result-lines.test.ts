@@ -26,3 +26,10 @@ test('in postcopy it is said that the memory is fresh by design, and was warmed'
   expect(headline).toContain('random guest at 5000 pages/s, RAM fresh, host warmed');
   expect(memory).toMatch(/fresh by design.*warmed/);
 });
+
+test('what was compared with is named, and how its guest ran', () => {
+  const found = { command: 'qemu-system-x86_64', version: '10.0.13', accelerator: 'tcg' } as const;
+  const peer = { type: 'qemu', ...found } as const;
+  const lines = resultLines({ machine: '', options: someOptions, peer, runs, figures });
+  expect(lines[3]).toBe('beside QEMU 10.0.13 with tcg: qemu-system-x86_64');
+});
