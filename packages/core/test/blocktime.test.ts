@@ -2,15 +2,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Blocktime } from '../src/memory/blocktime.ts';
 
-function fault(threadId: number, askedMillis: number, placedMillis: number) {
-  return { threadId, askedMillis, placedMillis };
-}
-
 test('the waits of each thread add up', () => {
   const blocktime = new Blocktime(2);
-  blocktime.add(fault(7, 10, 13));
-  blocktime.add(fault(8, 11, 12));
-  blocktime.add(fault(7, 20, 24));
+  blocktime.add(7, 10, 13);
+  blocktime.add(8, 11, 12);
+  blocktime.add(7, 20, 24);
   expect(blocktime.byThread()).toEqual([
     [7, 7],
     [8, 1],
@@ -19,24 +15,24 @@ test('the waits of each thread add up', () => {
 
 test('the guest stands still only while every vCPU waits', () => {
   const blocktime = new Blocktime(3);
-  expect(blocktime.add(fault(1, 10, 20))).toBe(0);
-  expect(blocktime.add(fault(2, 12, 22))).toBe(0);
-  expect(blocktime.add(fault(3, 14, 17))).toBe(3); // the third waits from 14 to 17, as the others do
-  expect(blocktime.add(fault(3, 18, 30))).toBe(2); // from 18 to 20
-  expect(blocktime.add(fault(1, 40, 50))).toBe(0);
+  expect(blocktime.add(1, 10, 20)).toBe(0);
+  expect(blocktime.add(2, 12, 22)).toBe(0);
+  expect(blocktime.add(3, 14, 17)).toBe(3); // the third waits from 14 to 17, as the others do
+  expect(blocktime.add(3, 18, 30)).toBe(2); // from 18 to 20
+  expect(blocktime.add(1, 40, 50)).toBe(0);
 });
 
 test('a guest of one vCPU stands still whenever that waits', () => {
   const blocktime = new Blocktime(1);
-  expect(blocktime.add(fault(1, 10, 12.5))).toBe(2.5);
-  expect(blocktime.add(fault(1, 13, 14))).toBe(1);
+  expect(blocktime.add(1, 10, 12.5)).toBe(2.5);
+  expect(blocktime.add(1, 13, 14)).toBe(1);
 });
 
 test('waits one after the other never stop the guest', () => {
   const blocktime = new Blocktime(2);
-  expect(blocktime.add(fault(1, 10, 20))).toBe(0);
-  expect(blocktime.add(fault(2, 20, 30))).toBe(0);
-  expect(blocktime.add(fault(1, 30, 40))).toBe(0);
+  expect(blocktime.add(1, 10, 20)).toBe(0);
+  expect(blocktime.add(2, 20, 30)).toBe(0);
+  expect(blocktime.add(1, 30, 40)).toBe(0);
 });
 
 test('the guest never stands still for longer than the vCPU that waited least', () => {
@@ -49,7 +45,7 @@ test('the guest never stands still for longer than the vCPU that waited least', 
       for (const [thread, pause, length] of steps) {
         const asked = (freeAt[thread] ?? 0) + pause;
         freeAt[thread] = asked + length;
-        stillMillis += blocktime.add(fault(thread, asked, asked + length));
+        stillMillis += blocktime.add(thread, asked, asked + length);
       }
       const totals = blocktime.byThread().map(([, millis]) => millis);
       const least = totals.length < 3 ? 0 : Math.min(...totals);

@@ -1,24 +1,31 @@
-import type { SettledFault } from './fault-ledger.ts';
+/** One vCPU's thread: what it has waited in all, and its last wait. */
+interface Waiter {
+  readonly threadId: number;
+  totalMillis: number;
+  askedMillis: number;
+  placedMillis: number;
+}
 
 /** Adds up who waited how long, and for how long nobody could run; one thread uses it. */
 export class Blocktime {
   readonly #vcpus: number;
-  readonly #totals = new Map<number, number>();
-  readonly #last = new Map<number, SettledFault>();
+  /** A guest has few vCPUs: they are looked through. */
+  readonly #waiters: Waiter[] = [];
 
   constructor(vcpus: number) {
     this.#vcpus = vcpus;
   }
 
   /** @returns by how many milliseconds the time in which every vCPU waited has grown. */
-  add(fault: SettledFault): number {
-    const { threadId, askedMillis, placedMillis } = fault;
-    this.#totals.set(threadId, (this.#totals.get(threadId) ?? 0) + placedMillis - askedMillis);
-    this.#last.set(threadId, fault);
-    if (this.#last.size < this.#vcpus) return 0;
+  add(threadId: number, askedMillis: number, placedMillis: number): number {
+    const waiter = this.#waiterOf(threadId);
+    waiter.totalMillis += placedMillis - askedMillis;
+    waiter.askedMillis = askedMillis;
+    waiter.placedMillis = placedMillis;
+    if (this.#waiters.length < this.#vcpus) return 0;
     let from = askedMillis;
     let to = placedMillis;
-    for (const other of this.#last.values()) {
+    for (const other of this.#waiters) {
       from = Math.max(from, other.askedMillis);
       to = Math.min(to, other.placedMillis);
     }
@@ -26,6 +33,13 @@ export class Blocktime {
   }
 
   byThread(): (readonly [threadId: number, millis: number])[] {
-    return [...this.#totals];
+    return this.#waiters.map(({ threadId, totalMillis }) => [threadId, totalMillis] as const);
+  }
+
+  #waiterOf(threadId: number): Waiter {
+    for (const waiter of this.#waiters) if (waiter.threadId === threadId) return waiter;
+    const waiter = { threadId, totalMillis: 0, askedMillis: 0, placedMillis: 0 };
+    this.#waiters.push(waiter);
+    return waiter;
   }
 }
