@@ -16,12 +16,14 @@ const libcRead = declare('read', 'intptr_t', ['int', 'uintptr_t', 'size_t']);
 const libcWrite = declare('write', 'intptr_t', ['int', 'uintptr_t', 'size_t']);
 const libcReadv = declare('readv', 'intptr_t', ['int', 'uintptr_t', 'int']);
 const libcWritev = declare('writev', 'intptr_t', ['int', 'uintptr_t', 'int']);
+const libcRecv = declare('recv', 'intptr_t', ['int', 'uintptr_t', 'size_t', 'int']);
 const libcOpen = declare('open', 'int', ['str', 'int', 'uint32_t']);
 const libcClose = declare('close', 'int', ['int']);
 const libcFcntl = declare('fcntl', 'int', ['int', 'int', 'long']);
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
+const MSG_DONTWAIT = 0x40;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
@@ -58,6 +60,20 @@ export function writev(fd: number, vector: IoVector, count: number, first = 0): 
 /** As `read`, for loops: a failure is a negative errno, not an exception. */
 export function tryRead(fd: number, address: number, byteLength: number): number {
   return retry(libcRead, fd, address, byteLength);
+}
+
+/**
+ * As `tryRead` from a socket, without blocking even where the descriptor would.
+ *
+ * @returns `-EAGAIN` when there is nothing to read now.
+ */
+export function tryReceive(fd: number, address: number, byteLength: number): number {
+  for (;;) {
+    const result = libcRecv(fd, address, byteLength, MSG_DONTWAIT);
+    if (result >= 0) return result;
+    const errno = lastErrno();
+    if (errno !== EINTR) return -errno;
+  }
 }
 
 /** As `write`, for loops: a failure is a negative errno, not an exception. */

@@ -27,6 +27,7 @@ const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const TCP_USER_TIMEOUT = 18;
+const TCP_NOTSENT_LOWAT = 25;
 const FIONREAD = 0x541b;
 const SIOCOUTQ = 0x5411;
 const shutdownHow = { read: 0, write: 1, both: 2 } as const;
@@ -72,6 +73,16 @@ export function setSocketBuffers(
     sendBytes: getOption(fd, SOL_SOCKET, SO_SNDBUF),
     receiveBytes: getOption(fd, SOL_SOCKET, SO_RCVBUF),
   };
+}
+
+/**
+ * Bounds what a TCP socket holds that it has not sent yet: a write waits once there is as much. What
+ * is under way, as much as the link takes, is not bounded by it.
+ *
+ * @throws {SystemError} `EOPNOTSUPP` when it is not a TCP socket.
+ */
+export function setUnsentMax(fd: number, byteLength: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, byteLength);
 }
 
 /** Two connected, blocking stream sockets. @throws {SystemError} `EMFILE`, `ENFILE`. */

@@ -1,4 +1,12 @@
-import { SystemError, tryRead, tryWrite, tryWritev } from '@godwit/posix';
+import {
+  POLLIN,
+  PollSet,
+  SystemError,
+  tryRead,
+  tryReceive,
+  tryWrite,
+  tryWritev,
+} from '@godwit/posix';
 import { ChannelError } from './errors.ts';
 import type { FrameBatch } from './framing/frame-batch.ts';
 import type { ByteSource } from './framing/frame-reader.ts';
@@ -9,6 +17,27 @@ export function channelSource(descriptor: number): ByteSource {
     const bytes = tryRead(descriptor, address, byteLength);
     if (bytes < 0) throw broken(-bytes, 'read');
     return bytes;
+  };
+}
+
+/** errno of a read that would have to wait. */
+const EAGAIN = 11;
+
+/**
+ * As `channelSource`, for a socket that another thread writes to: it waits in poll(2). A thread that
+ * waits in read(2) on a Unix socket is woken in vain whenever the peer takes what the other one wrote,
+ * since there both wait in one queue and only poll looks at what the wake-up is for.
+ */
+export function pollingSource(descriptor: number): ByteSource {
+  const poll = new PollSet(1);
+  poll.set(0, descriptor, POLLIN);
+  return (address, byteLength) => {
+    for (;;) {
+      const bytes = tryReceive(descriptor, address, byteLength);
+      if (bytes >= 0) return bytes;
+      if (bytes !== -EAGAIN) throw broken(-bytes, 'recv');
+      poll.poll(-1, 1);
+    }
   };
 }
 

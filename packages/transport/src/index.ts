@@ -1,6 +1,6 @@
 export { type Address, formatAddress, parseAddress, sameAddress } from './address.ts';
 export { Channel } from './channel.ts';
-export { channelSource, writeBatch, writeBytes } from './channel-io.ts';
+export { channelSource, pollingSource, writeBatch, writeBytes } from './channel-io.ts';
 export { dial, type DialOptions } from './dial.ts';
 export { assertNever, ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
 export {

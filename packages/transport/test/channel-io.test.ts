@@ -9,7 +9,7 @@ import {
   socketPair,
 } from '@godwit/posix';
 import { describe, expect, test } from 'vitest';
-import { channelSource, writeBatch, writeBytes } from '../src/channel-io.ts';
+import { channelSource, pollingSource, writeBatch, writeBytes } from '../src/channel-io.ts';
 import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameType } from '../src/framing/frame.ts';
 import { FrameBatch } from '../src/framing/frame-batch.ts';
 import { buffer, owned, within } from './resources.ts';
@@ -146,16 +146,34 @@ describe('a peer that is gone', () => {
 
   test('is the end of the stream for a reader', () => {
     const memory = buffer(64);
-    expect(channelSource(pairWithoutPeer())(memory.address, 64)).toBe(0);
+    for (const source of [channelSource, pollingSource]) {
+      expect(source(pairWithoutPeer())(memory.address, 64)).toBe(0);
+    }
   });
 
   test('is an error for a reader when it left bytes of ours unread', () => {
     const memory = buffer(64);
-    const [near, far] = socketPair();
-    writeBytes(owned(near), memory.address, 64);
-    closeDescriptor(far);
-    expect(() => channelSource(near)(memory.address, 64)).toThrow(closed);
+    for (const source of [channelSource, pollingSource]) {
+      const [near, far] = socketPair();
+      writeBytes(owned(near), memory.address, 64);
+      closeDescriptor(far);
+      expect(() => source(near)(memory.address, 64)).toThrow(closed);
+    }
   });
+});
+
+test('a reader that polls waits for the first byte, and takes what there is', async () => {
+  const [near, far] = socketPair();
+  const memory = buffer(64);
+  const program = `
+    const { workerData } = require('node:worker_threads');
+    const { setTimeout: later } = require('node:timers/promises');
+    later(20).then(() => require('node:fs').writeSync(workerData, 'abc'));`;
+  const writer = new Worker(program, { eval: true, workerData: far });
+  expect(pollingSource(owned(near))(memory.address, 64)).toBe(3);
+  expect([...memory.bytes.subarray(0, 3)]).toEqual([97, 98, 99]);
+  await within('the writer', once(writer, 'exit'));
+  closeDescriptor(far);
 });
 
 test('a link that is shut down here ends reads and writes here', () => {
