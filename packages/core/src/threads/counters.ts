@@ -46,6 +46,8 @@ export const returnPathCounters = [
   'urgentPages',
   'urgentZeroPages',
   'urgentBytes',
+  /** Neighbours of requested pages, counted among the urgent pages as well. */
+  'prefetchedPages',
 ] as const;
 export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
 

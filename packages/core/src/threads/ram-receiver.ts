@@ -1,5 +1,7 @@
 import { workerData } from 'node:worker_threads';
+import { requestShortSlice } from '@godwit/posix';
 import {
+  type ByteSource,
   channelSource,
   ChannelError,
   decodeControl,
@@ -7,6 +9,7 @@ import {
   type FrameHeader,
   FrameReader,
   FrameType,
+  pollingSource,
 } from '@godwit/transport';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { placePages, placeZeroPages, watchMissing } from '../memory/fault-source.ts';
@@ -18,6 +21,7 @@ import { Counters, receiverCounters } from './counters.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
 import { serveThread, tell } from './serve-thread.ts';
+import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
 
 /*
  * The destination's reader of the main channel; other threads of the same kind read the urgent channel
@@ -45,15 +49,25 @@ let syncs = 0;
 /** What is not received has become missing: pages are stale or not there from now on. */
 let isThinned = false;
 
+if (role === 'urgent') requestShortSlice(URGENT_SLICE_MICROS);
 serveThread<RamReceiverCommands>({
   ready() {},
   run(descriptor) {
     syncs = 0;
     isThinned = false;
-    const reader = new FrameReader(channelSource(descriptor), STAGING_BYTES, READ_AHEAD_BYTES);
+    const reader = new FrameReader(sourceOf(descriptor), STAGING_BYTES, READ_AHEAD_BYTES);
     while (reader.next(limits)) receiveFrame(reader);
   },
 });
+
+/** While requests go the other way on the same socket, nothing but pages shall wake this thread. */
+function sourceOf(from: number): ByteSource {
+  const blocking = channelSource(from);
+  if (role !== 'main') return blocking;
+  const polling = pollingSource(from);
+  return (address, byteLength) =>
+    gate.mode === Placing.BY_FAULT ? polling(address, byteLength) : blocking(address, byteLength);
+}
 
 function receiveFrame(reader: FrameReader): void {
   const { header } = reader;

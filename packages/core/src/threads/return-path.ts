@@ -1,19 +1,19 @@
 import { workerData } from 'node:worker_threads';
 import {
-  channelSource,
   ChannelError,
   decodeControl,
   FrameReader,
   FrameType,
-  type FrameHeader,
-  isRunInside,
+  pollingSource,
 } from '@godwit/transport';
+import { requestShortSlice } from '@godwit/posix';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { Counters, returnPathCounters } from './counters.ts';
-import { PageBatch } from './page-batch.ts';
+import { RequestServer } from './request-server.ts';
 import type { ReturnPathCommands, ReturnPathData, ReturnPathEvent } from './return-path-api.ts';
 import { SenderControl } from './sender-control.ts';
 import { serveThread, tell } from './serve-thread.ts';
+import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
 
 /*
  * The source's reader of the return path. Requested pages leave from here, at once, on the urgent
@@ -22,7 +22,6 @@ import { serveThread, tell } from './serve-thread.ts';
 
 /** Requests are read as they come; a bitmap is read ahead in pieces of this. */
 const STAGING_BYTES = 64 * 1024;
-const URGENT_PAGES_PER_FRAME = 16;
 
 const data = workerData as ReturnPathData;
 const limits = { pageBytes: data.blocks[0]?.pageBytes ?? 4096, blockPages: data.blockPages };
@@ -32,25 +31,30 @@ const present = data.present.map(
 );
 const control = new SenderControl(data.control);
 const counters = new Counters(returnPathCounters, data.counters);
-const batch = new PageBatch({ blocks: data.blocks, dirty, present });
-let descriptor = -1;
-const reader = new FrameReader((address, byteLength) => {
-  return channelSource(descriptor)(address, byteLength);
-}, STAGING_BYTES);
+const server = new RequestServer(
+  { blocks: data.blocks, dirty, present },
+  limits,
+  control,
+  counters,
+);
 
+requestShortSlice(URGENT_SLICE_MICROS);
 serveThread<ReturnPathCommands>({
-  run(newDescriptor) {
-    descriptor = newDescriptor;
-    reader.reset();
-    batch.clear();
-    while (reader.next(limits)) serveFrame(reader.header);
+  run(descriptor) {
+    server.reset();
+    const reader = new FrameReader(pollingSource(descriptor), STAGING_BYTES);
+    while (reader.next(limits)) {
+      serveFrame(reader);
+      if (reader.stagedBytes === 0) server.sendNeighbours(descriptor);
+    }
   },
 });
 
-function serveFrame(header: FrameHeader): void {
+function serveFrame(reader: FrameReader): void {
+  const { header } = reader;
   switch (header.type) {
     case FrameType.REQUEST:
-      return serveRequest(header);
+      return server.serve(header);
     case FrameType.CONTROL:
       return report({ type: 'control', message: decodeControl(reader.readBody()) });
     case FrameType.RECV_BITMAP: {
@@ -64,48 +68,6 @@ function serveFrame(header: FrameHeader): void {
       throw new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
     }
   }
-}
-
-/** A bad request is counted and ignored: a reader that dies of it would take the guest with it. */
-function serveRequest(header: FrameHeader): void {
-  counters.add('requests', 1);
-  if (!isRunInside(header, limits)) {
-    counters.add('impossibleRequests', 1);
-    return;
-  }
-  const { block, firstPage, pageCount } = header;
-  const bitmap = dirty[block] as PageBitmap;
-  const end = firstPage + pageCount;
-  const first = bitmap.next(firstPage, end);
-  if (first < 0) {
-    counters.add('repeatedRequests', 1); // on its way already
-    return;
-  }
-  const urgent = control.urgentDescriptor;
-  if (urgent < 0) {
-    // A full ring is no loss: every dirty page comes with the bulk.
-    for (let page = first; page >= 0; page = bitmap.next(page + 1, end)) {
-      control.pushRequest(block, page);
-    }
-    return;
-  }
-  sendUrgent(urgent, block, first, end);
-}
-
-function sendUrgent(urgent: number, block: number, first: number, end: number): void {
-  const bitmap = dirty[block] as PageBitmap;
-  for (let page = first; page >= 0; page = bitmap.next(page, end)) {
-    page += batch.claim(block, page, Math.min(URGENT_PAGES_PER_FRAME, end - page));
-    flush(urgent);
-  }
-}
-
-function flush(urgent: number): void {
-  counters.add('urgentPages', batch.normalPages);
-  counters.add('urgentZeroPages', batch.zeroPages);
-  batch.normalPages = 0;
-  batch.zeroPages = 0;
-  counters.add('urgentBytes', batch.write(urgent));
 }
 
 function report(event: ReturnPathEvent): void {
