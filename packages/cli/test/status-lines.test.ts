@@ -21,6 +21,7 @@ const ram = {
   'postcopy-bytes': 0,
   'x-requests-repeated': 0,
   'x-requests-impossible': 0,
+  'x-prefetched-pages': 0,
 };
 
 test('before any migration there is only the guest', () => {

@@ -7,6 +7,7 @@ import {
   setKeepAlive,
   setNoDelay,
   setSocketBuffers,
+  setUnsentMax,
   setUserTimeout,
   shutdownSocket,
   socketPair,
@@ -71,6 +72,7 @@ test('the options of TCP are taken by a TCP socket and refused by another', asyn
   const options: ((fd: number) => void)[] = [
     (fd) => setNoDelay(fd),
     (fd) => setUserTimeout(fd, 5000),
+    (fd) => setUnsentMax(fd, 65_536),
     (fd) => setKeepAlive(fd, { idleSeconds: 10, intervalSeconds: 5, count: 3 }),
   ];
   for (const option of options) {

@@ -1,5 +1,14 @@
-import { closeDescriptor, shutdownSocket } from '@godwit/posix';
+import {
+  closeDescriptor,
+  setSocketBuffers,
+  setUnsentMax,
+  shutdownSocket,
+  SystemError,
+} from '@godwit/posix';
 import type { Role } from './framing/opening.ts';
+
+/** errno of an option that this kind of socket does not have. */
+const EOPNOTSUPP = 95;
 
 /**
  * An opened connection as the page loops use it: a blocking descriptor and what it is for.
@@ -18,6 +27,26 @@ export class Channel implements Disposable {
     this.descriptor = descriptor;
     this.role = role;
     this.epoch = epoch;
+  }
+
+  /**
+   * Bounds what waits here to be sent, and so what is in front of whatever is written next: a write
+   * waits instead. A Unix socket is left alone, its buffer is small and does not grow.
+   */
+  limitUnsent(byteLength: number): void {
+    try {
+      setUnsentMax(this.descriptor, byteLength);
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.errno !== EOPNOTSUPP) throw error;
+    }
+  }
+
+  /**
+   * Bounds what waits here to be read, from what has been offered to the peer before: bytes that it
+   * cannot take back out of our buffer are in front of what it sends next.
+   */
+  limitUnread(byteLength: number): void {
+    setSocketBuffers(this.descriptor, { receiveBytes: byteLength });
   }
 
   /** Wakes every thread that is blocked on it, at both ends; idempotent, safe at any time. */

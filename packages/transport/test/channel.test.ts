@@ -1,4 +1,4 @@
-import { pendingBytes, socketPair } from '@godwit/posix';
+import { pendingBytes, setSocketBuffers, socketPair } from '@godwit/posix';
 import { expect, test } from 'vitest';
 import { Channel } from '../src/channel.ts';
 import { channelSource } from '../src/channel-io.ts';
@@ -28,4 +28,22 @@ test('a channel that is closed gives its descriptor back once and never touches 
   channel.shutdown();
   channel[Symbol.dispose]();
   expect([pendingBytes(next), pendingBytes(peer)]).toEqual([0, 0]);
+});
+
+test('a bound on what is unsent is for TCP; a Unix socket goes on without', () => {
+  const [near, far] = socketPair();
+  owned(far);
+  using channel = new Channel(near, 'main', 0);
+  channel.limitUnsent(64 * 1024);
+  expect(() => new Channel(-1, 'main', 0).limitUnsent(1)).toThrow(
+    expect.objectContaining({ code: 'EBADF' }),
+  );
+});
+
+test('a bound on what is unread holds for a Unix socket too', () => {
+  const [near, far] = socketPair();
+  owned(far);
+  using channel = new Channel(near, 'main', 0);
+  channel.limitUnread(64 * 1024);
+  expect(setSocketBuffers(near, {}).receiveBytes).toBe(128 * 1024); // the kernel doubles it
 });

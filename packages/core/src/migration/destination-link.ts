@@ -12,6 +12,12 @@ import type { DestinationThreads } from './destination-threads.ts';
 export type LinkEvent = RamReceiverEvent;
 
 /**
+ * Without an urgent channel the bulk that waits here is in front of requested pages; the kernel's own
+ * bookkeeping included it takes twice as much.
+ */
+const UNREAD_BYTES_SHARED = 256 * 1024;
+
+/**
  * One connection of a destination, from the accepted main channel to its end. Whatever breaks, breaks
  * the whole link: every channel of it is shut down.
  */
@@ -85,6 +91,7 @@ export class DestinationLink implements AsyncDisposable {
 
   /** Page requests flow from now on, beginning with those that were never answered. */
   async serveFaults(): Promise<void> {
+    if (this.#urgent === undefined) this.#main.limitUnread(UNREAD_BYTES_SHARED);
     await this.#write(this.#threads.fault.call('serve', undefined));
   }
 

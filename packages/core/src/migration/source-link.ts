@@ -8,6 +8,14 @@ import type { SourceThreads } from './source-threads.ts';
 type TransferRequest = Pick<TransferOrder, 'rate' | 'pass'>;
 
 /**
+ * What may wait in a socket in front of the next requested page: on the main channel when requested
+ * pages take it too, and when they only share the link; on the urgent channel, of neighbours.
+ */
+const UNSENT_BYTES_SHARED = 128 * 1024;
+const UNSENT_BYTES = 512 * 1024;
+const UNSENT_BYTES_URGENT = 128 * 1024;
+
+/**
  * One connection of the source to its destination, from the opened main channel to its end. Whatever
  * breaks, breaks the whole link: every channel of it is shut down and everybody who waits is told why.
  */
@@ -54,6 +62,8 @@ export class SourceLink implements AsyncDisposable {
   /** Requests are answered from now on, on this channel if there is one. */
   serveRequests(urgent: Channel | undefined): void {
     this.#urgent = urgent;
+    this.#main.limitUnsent(urgent === undefined ? UNSENT_BYTES_SHARED : UNSENT_BYTES);
+    urgent?.limitUnsent(UNSENT_BYTES_URGENT);
     this.#threads.control.urgentDescriptor = urgent?.descriptor ?? -1;
   }
 

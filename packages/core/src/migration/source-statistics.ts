@@ -23,6 +23,8 @@ export interface RamInfo {
   readonly 'postcopy-bytes': number;
   readonly 'x-requests-repeated': number;
   readonly 'x-requests-impossible': number;
+  /** Neighbours of requested pages, sent without having been asked for; part of `normal`. */
+  readonly 'x-prefetched-pages': number;
 }
 
 type Phase = 'precopy' | 'downtime' | 'postcopy';
@@ -140,6 +142,7 @@ export class SourceStatistics {
       'postcopy-bytes': phases.postcopy,
       'x-requests-repeated': urgent.get('repeatedRequests'),
       'x-requests-impossible': urgent.get('impossibleRequests'),
+      'x-prefetched-pages': urgent.get('prefetchedPages'),
     };
   }
 

@@ -32,6 +32,9 @@ const STAGING_BYTES = 1024 * 1024;
 const READ_AHEAD_BYTES = 64 * 1024;
 const LONG_RUN_BYTES = 256 * 1024;
 
+/** Who waits for one page of a range is woken when all of it is placed. */
+const PLACED_PAGES_MAX = 64;
+
 const data = workerData as RamReceiverData;
 const { blocks, role } = data;
 const pageBytes = blocks[0]?.pageBytes ?? 4096;
@@ -208,7 +211,7 @@ function placeRun(reader: FrameReader): void {
   while (reader.bodyBytesLeft > 0) {
     const source = reader.stage(pageBytes);
     const bytes = Math.min(reader.stagedBytes, reader.bodyBytesLeft);
-    const pages = Math.floor(bytes / pageBytes);
+    const pages = Math.min(Math.floor(bytes / pageBytes), PLACED_PAGES_MAX);
     placeStaged(block, page, pages, source);
     reader.consume(pages * pageBytes);
     page += pages;
