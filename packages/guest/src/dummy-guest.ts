@@ -13,6 +13,9 @@ import { verifyGuest, type VerifyResult } from './verifier.ts';
 /** How long `close` waits for vCPUs that do not stop. */
 export const CLOSE_LIMIT_MILLIS = 2000;
 
+/** How long `pause` and `resume` block the thread they are called on, if the vCPUs take so long. */
+const BLOCK_MILLIS = 1;
+
 export interface DummyGuestOptions {
   /** Stays mapped until `close` has resolved; the guest does not own it. */
   readonly ram: readonly RamBlock[];
@@ -83,6 +86,9 @@ export class DummyGuest implements Guest {
     checkProgram({ workload, seed, fill, rate, vcpus }, this.#pageCount);
     const atStart = Array.from({ length: vcpus }, () => ({ steps: 0 }));
     this.#state = { workload, seed, fill, rate, vcpus: atStart, blocks: ram };
+    // Read back, so that a state which a destination would refuse shows now and not when it is moved;
+    // and so that the first time, which takes milliseconds, is not while the guest stands still.
+    this.#state = decodeDeviceState(encodeDeviceState(this.#state), ram);
     this.#setPrograms();
   }
 
@@ -223,7 +229,8 @@ export class DummyGuest implements Guest {
 
   async #obeyAll(kind: 'pause' | 'run', signal?: AbortSignal): Promise<void> {
     if (this.#closed) throw new GuestError('ERR_GUEST_CLOSED');
-    await Promise.all(this.#vcpus.map((vcpu) => vcpu.obey(kind, signal)));
+    const blockUntil = performance.now() + BLOCK_MILLIS;
+    await Promise.all(this.#vcpus.map((vcpu) => vcpu.obey(kind, signal, blockUntil)));
   }
 
   #refuseUnlessStopped(): void {

@@ -118,6 +118,22 @@ export class PageBitmap {
     return added;
   }
 
+  /**
+   * Adds every page of this bitmap to `known` (same size), which no other thread changes meanwhile.
+   *
+   * @returns those that were new there.
+   */
+  newIn(known: PageBitmap): PageBitmap {
+    const news = new PageBitmap(this.pages);
+    for (let i = 0; i < this.#words.length; i++) {
+      const bits = (this.#words[i] as number) & ~(known.#words[i] as number);
+      if (bits === 0) continue;
+      news.#words[i] = bits;
+      known.#words[i]! |= bits;
+    }
+    return news;
+  }
+
   /** The bits of [first, first + count) as they go on the wire; `first` is a multiple of 32. */
   toBytes(first = 0, count = this.pages): Uint8Array {
     assert(first % 32 === 0 && first + count <= this.pages);

@@ -1,4 +1,10 @@
-import { assertNever, ChannelError, type ControlMessage, FrameType } from '@godwit/transport';
+import {
+  assertNever,
+  ChannelError,
+  type ControlMessage,
+  encodeControl,
+  FrameType,
+} from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
 import type { DestinationLink, LinkEvent } from './destination-link.ts';
@@ -178,11 +184,11 @@ export class Conversation {
     const { link, incoming, threads } = this.#parts;
     incoming.expect('recover', 'loaded', 'running', 'complete');
     const phase = incoming.phase as 'loaded' | 'running' | 'complete';
-    if (phase !== 'complete') {
-      await link.sendFrames([...bitmapFrames(FrameType.RECV_BITMAP, threads.received.bitmaps)]);
-    }
+    const { bitmaps } = threads.received;
+    const frames = phase === 'complete' ? [] : [...bitmapFrames(FrameType.RECV_BITMAP, bitmaps)];
     this.#expectSoon(() => "the source's next step of recovery");
-    await link.send({ t: 'recovering', phase, ...threads.received.proof() });
+    const recovering = { t: 'recovering', phase, ...threads.received.proof() } as const;
+    await link.sendFrames([...frames, encodeControl(recovering)]); // one way through the threads
   }
 
   async #resumeLink(): Promise<void> {

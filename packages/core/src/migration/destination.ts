@@ -160,7 +160,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   async #serveLink(main: Channel): Promise<boolean> {
     const link = new DestinationLink(this.#threads, main, this.#placing());
     this.#link = link;
-    this.#doorkeeper.onJoin = (channel, index) => link.attach(channel, index);
+    this.#doorkeeper.serve((channel, index) => link.attach(channel, index));
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);
     if (this.#status.is('postcopy-paused')) {
       this.#error = undefined;

@@ -10,6 +10,7 @@ import {
   sameAddress,
   type Session,
 } from '@godwit/transport';
+import { PAGE_CHANNELS_MAX } from '../parameters.ts';
 import type { DestinationPhase } from './incoming-guest.ts';
 
 /** What admission depends on, as it is now. */
@@ -18,10 +19,11 @@ interface DoorkeeperState {
   readonly pageChannels: () => number;
 }
 
+/** Takes a further channel of a link; `index` is among those of its role. */
+type Join = (channel: Channel, index: number) => void;
+
 /** Who may come in, and who comes in place of whom. */
 export class Doorkeeper {
-  /** A further channel of the link that is served; `index` among those of its role. */
-  onJoin: (channel: Channel, index: number) => void = (channel) => channel.close();
   onDisplaced: (reason: Error) => void = () => undefined;
   readonly #state: DoorkeeperState;
   #session: Session | undefined;
@@ -29,6 +31,9 @@ export class Doorkeeper {
   #listener: Listener | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #waitingMain: Channel | undefined;
+  /** Further channels of the link that is not served yet, where they were faster. */
+  #waiting: { readonly channel: Channel; readonly index: number }[] = [];
+  #join: Join | undefined;
   #closed = false;
   #wake: () => void = () => undefined;
 
@@ -78,6 +83,12 @@ export class Doorkeeper {
     }
   }
 
+  /** The link of the newest main connection is served: its further channels go there, now or later. */
+  serve(join: Join): void {
+    this.#join = join;
+    for (const { channel, index } of this.#waiting.splice(0)) join(channel, index);
+  }
+
   /** Nothing had begun: another source may come. */
   forgetSession(): void {
     this.#session = undefined;
@@ -88,6 +99,7 @@ export class Doorkeeper {
     this.#closed = true;
     this.#wake();
     this.#waitingMain?.close();
+    this.#closeWaiting();
     await this.#turn;
     await this.#listener?.close();
     this.#listener = undefined;
@@ -143,7 +155,7 @@ export class Doorkeeper {
   /** Proved: a newer main connection displaces what is left of the older one. */
   #enter(channel: Channel, hello: Hello): void {
     if (this.#closed) return channel.close();
-    if (channel.role !== 'main') return this.onJoin(channel, hello.index);
+    if (channel.role !== 'main') return this.#enterLink(channel, hello.index);
     // Admitted on what held then; of two that came at once, one has entered meanwhile.
     const isLate = hello.newSession ? this.#session !== undefined : hello.epoch <= this.#epoch;
     if (isLate) return channel.close();
@@ -151,9 +163,21 @@ export class Doorkeeper {
     this.#epoch = channel.epoch;
     this.#waitingMain?.close();
     this.#waitingMain = channel;
-    this.onJoin = (joining) => joining.close(); // of a link that is not served yet
+    this.#closeWaiting();
+    this.#join = undefined;
     this.onDisplaced(new ChannelError('ERR_CLOSED', 'the source has opened a new link'));
     this.#wake();
+  }
+
+  #enterLink(channel: Channel, index: number): void {
+    if (channel.epoch !== this.#epoch) return channel.close(); // a newer link came meanwhile
+    if (this.#join !== undefined) return this.#join(channel, index);
+    if (this.#waiting.length > PAGE_CHANNELS_MAX) return channel.close(); // more than one link has
+    this.#waiting.push({ channel, index });
+  }
+
+  #closeWaiting(): void {
+    for (const { channel } of this.#waiting.splice(0)) channel.close();
   }
 }
 

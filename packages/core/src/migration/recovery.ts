@@ -16,20 +16,10 @@ export interface SourceSession extends Session {
 export async function dialMain(
   address: Address,
   session: SourceSession,
-  options: { timeoutMillis: number; signal: AbortSignal; newSession?: boolean },
+  options: { timeoutMillis: number; signal: AbortSignal; newSession: boolean },
 ): Promise<Channel> {
   const { epoch } = session;
   return await dial(address, { session, role: 'main', epoch, ...options });
-}
-
-/** Opens every channel beside the main channel that was agreed on. */
-export async function openFurther(
-  context: SourceContext,
-  address: Address,
-  session: SourceSession,
-): Promise<void> {
-  await openPages(context, address, session);
-  await openUrgent(context, address, session);
 }
 
 /** Opens the urgent channel, if it was agreed on, and lets requests be answered. */
@@ -38,11 +28,52 @@ export async function openUrgent(
   address: Address,
   session: SourceSession,
 ): Promise<void> {
+  context.link.serveRequests(await dialUrgent(context, address, session));
+}
+
+async function dialUrgent(
+  context: SourceContext,
+  address: Address,
+  session: SourceSession,
+): Promise<Channel | undefined> {
   const { epoch } = session;
-  const { capabilities, link } = context;
-  const urgent = capabilities['postcopy-ram'] && capabilities['postcopy-preempt'];
-  const options = { session, role: 'urgent', epoch, ...handshake(context) } as const;
-  link.serveRequests(urgent ? await dial(address, options) : undefined);
+  const { capabilities } = context;
+  if (!capabilities['postcopy-ram'] || !capabilities['postcopy-preempt']) return undefined;
+  return await dial(address, { session, role: 'urgent', epoch, ...handshake(context) });
+}
+
+/**
+ * Learns how far the destination got and what it lacks, and opens the urgent channel meanwhile.
+ *
+ * @returns how far the guest got there; when all is there, without an urgent channel.
+ */
+export async function takeUp(
+  context: SourceContext,
+  address: Address,
+  session: SourceSession,
+): Promise<DestinationPhase> {
+  const givenUp = new AbortController();
+  const signal = AbortSignal.any([context.signal, givenUp.signal]);
+  const dialling = dialUrgent({ ...context, signal }, address, session);
+  dialling.catch(() => undefined); // awaited below, on each way out
+  try {
+    const phase = await exchangeBitmaps(context);
+    if (phase !== 'complete') context.link.serveRequests(await dialling);
+    else await closeUnused(dialling, givenUp);
+    return phase;
+  } catch (error) {
+    await closeUnused(dialling, givenUp);
+    throw error;
+  }
+}
+
+async function closeUnused(
+  dialling: Promise<Channel | undefined>,
+  givenUp: AbortController,
+): Promise<void> {
+  givenUp.abort();
+  const urgent = await dialling.catch(() => undefined);
+  urgent?.close();
 }
 
 /** Opens the page channels, if they were agreed on. */
@@ -70,7 +101,7 @@ export async function openPages(
  *
  * @returns how far the guest got there.
  */
-export async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase> {
+async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase> {
   const { link, threads } = context;
   await link.send({ t: 'recover' });
   const answer = await link.inbox.expect('recovering', handshake(context));

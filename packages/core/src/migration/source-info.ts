@@ -1,3 +1,4 @@
+import type { DowntimeParts } from './downtime-parts.ts';
 import type { RamInfo, SourceStatistics } from './source-statistics.ts';
 import { isInPostcopy, type SourceStatus } from './status.ts';
 
@@ -11,6 +12,8 @@ export interface SourceInfo {
   readonly downtime?: number;
   /** The same in microseconds: most of ours are below a millisecond or two. */
   readonly 'x-downtime-us'?: number;
+  /** What it consists of, by name, in microseconds that add up to `x-downtime-us`. */
+  readonly 'x-downtime-parts'?: DowntimeParts;
   readonly ram?: RamInfo;
 }
 
@@ -25,7 +28,7 @@ export function sourceInfo(
   if (status === 'none') return description;
   if (withoutFigures.has(status)) return { status, ...description };
   const isOver = isInPostcopy(status) || status === 'completed';
-  const { setupMillis = 0, totalMillis, downtimeMillis, expectedDowntimeMillis } = statistics;
+  const { setupMillis = 0, totalMillis, expectedDowntimeMillis } = statistics;
   return {
     status,
     ...description,
@@ -34,9 +37,16 @@ export function sourceInfo(
     ...(isOver || expectedDowntimeMillis === undefined
       ? {}
       : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
-    ...(isOver && downtimeMillis !== undefined
-      ? { downtime: Math.ceil(downtimeMillis), 'x-downtime-us': Math.round(downtimeMillis * 1000) }
-      : {}),
+    ...(isOver ? downtimeInfo(statistics) : {}),
     ram: statistics.ram(),
+  };
+}
+
+function downtimeInfo({ downtimeMillis, downtimeParts }: SourceStatistics): Partial<SourceInfo> {
+  if (downtimeMillis === undefined || downtimeParts === undefined) return {};
+  return {
+    downtime: Math.ceil(downtimeMillis),
+    'x-downtime-us': Math.round(downtimeMillis * 1000),
+    'x-downtime-parts': downtimeParts,
   };
 }

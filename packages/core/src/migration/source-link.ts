@@ -1,7 +1,13 @@
 import { type Channel, ChannelError, type ControlMessage, encodeControl } from '@godwit/transport';
 import type { ReturnPathEvent } from '../threads/return-path-api.ts';
-import type { TransferOrder, TransferResult } from '../threads/ram-sender-api.ts';
+import type {
+  SwitchoverOrder,
+  SwitchoverResult,
+  TransferOrder,
+  TransferResult,
+} from '../threads/ram-sender-api.ts';
 import { ControlInbox } from './control-inbox.ts';
+import type { Switchover } from './precopy.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
 import type { SourceThreads } from './source-threads.ts';
 
@@ -96,8 +102,32 @@ export class SourceLink implements AsyncDisposable {
     this.#threads.control.restartChunks();
     const sent =
       this.#pages.length === 0 ? this.#transferAlone(request) : this.#transferBy(request);
-    // Under a limit it may sleep for long; the guest stands still under none.
-    return await (request.rate === 'unlimited' ? this.#writeInTime(sent) : this.#write(sent));
+    // Without a limit: it may sleep for long, as the bandwidth asks.
+    return await this.#write(sent);
+  }
+
+  /** What a guest that stands still has left to say, in one go. */
+  async switchover(how: Switchover, frames: SwitchoverOrder['frames']): Promise<SwitchoverResult> {
+    this.#transfer = this.#threads.nextTransfer();
+    this.#threads.control.restartChunks();
+    if (how === 'precopy' && this.#pages.length > 0) {
+      return await this.#writeInTime(this.#switchOverBy(frames));
+    }
+    const transfer = how === 'precopy' ? this.#transfer : undefined;
+    return await this.#writeInTime(this.#threads.sender.call('switchover', { transfer, frames }));
+  }
+
+  /** The last pages over the page channels. */
+  async #switchOverBy(frames: SwitchoverOrder['frames']): Promise<SwitchoverResult> {
+    const { sender } = this.#threads;
+    const started = performance.now();
+    const { dirtiedPages } = await sender.call('collect', undefined);
+    const synced = performance.now();
+    const sent = await this.#transferBy({ rate: 'unlimited' });
+    const pagesMillis = performance.now() - synced;
+    if (!sent.stopped) await sender.call('write', frames);
+    const millis = performance.now() - started;
+    return { ...sent, millis, dirtiedPages, syncMillis: synced - started, pagesMillis };
   }
 
   async #transferAlone(request: TransferRequest): Promise<TransferResult> {

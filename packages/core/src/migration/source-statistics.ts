@@ -1,4 +1,5 @@
 import type { TransferResult } from '../threads/ram-sender-api.ts';
+import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
 import type { SourceThreads } from './source-threads.ts';
 
 /** A bandwidth is measured over at least this long: a short pass says little. */
@@ -37,7 +38,7 @@ export class SourceStatistics {
   readonly #startedMillis = performance.now();
   #endedMillis: number | undefined;
   #setupMillis: number | undefined;
-  #stoppedMillis: number | undefined;
+  #downtime: DowntimeClock | undefined;
   #downtimeMillis: number | undefined;
   #syncedMillis = performance.now();
   #dirtyRate = 0;
@@ -80,13 +81,16 @@ export class SourceStatistics {
     return this.#bytesPerMilli;
   }
 
-  guestStopped(): void {
-    this.#stoppedMillis = performance.now();
+  /** From now on nobody runs. @returns the clock, to which the parts are told as they end. */
+  stopsGuest(): DowntimeClock {
+    this.#downtime = new DowntimeClock();
     this.#enter('downtime');
+    return this.#downtime;
   }
 
+  /** Also found out by a recovery, when the word of it got lost. */
   guestRunsThere(): void {
-    this.#downtimeMillis ??= performance.now() - (this.#stoppedMillis ?? performance.now());
+    this.#downtimeMillis ??= this.#downtime?.stop();
     this.#enter('postcopy');
   }
 
@@ -95,7 +99,11 @@ export class SourceStatistics {
   }
 
   remainingBytes(): number {
-    return this.#threads.dirtyPages() * this.#pageBytes;
+    return this.bytesOf(this.#threads.dirtyPages());
+  }
+
+  bytesOf(pages: number): number {
+    return pages * this.#pageBytes;
   }
 
   get setupMillis(): number | undefined {
@@ -108,6 +116,11 @@ export class SourceStatistics {
 
   get downtimeMillis(): number | undefined {
     return this.#downtimeMillis;
+  }
+
+  /** Once the downtime is over. */
+  get downtimeParts(): DowntimeParts | undefined {
+    return this.#downtimeMillis === undefined ? undefined : this.#downtime?.parts();
   }
 
   /** What a switchover now would cost. */

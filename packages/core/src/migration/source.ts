@@ -6,17 +6,15 @@ import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
-import { withLimit } from './limit.ts';
 import { precopy, type Switchover, track } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
   dialMain,
-  exchangeBitmaps,
-  openFurther,
   openPages,
   openUrgent,
   resumeLink,
   type SourceSession,
+  takeUp,
 } from './recovery.ts';
 import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
 import {
@@ -31,7 +29,7 @@ import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
 import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
-import { discardStale, prepareSwitchover } from './switchover.ts';
+import { discardStale, prepareSwitchover, stopGuest } from './switchover.ts';
 
 /**
  * One outgoing migration, from `setup` to its end. Until the order to run leaves, every way out gives
@@ -179,35 +177,40 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   }
 
   async #untilLoaded(address: Address): Promise<Switchover> {
-    await this.#open(address);
+    await this.#dial(address, { newSession: true });
+    await agree(this.#context(), this.#options.uuid);
     await openPages(this.#context(), address, this.#session);
-    const options = { isPostcopyWanted: () => this.#postcopyWanted, onPass: this.#tellPass };
-    await track(this.#context(), options);
+    await track(this.#context(), this.#tellPass);
     this.#statistics.setUp();
     this.#status.move('setup', 'active');
-    const how = await precopy(this.#context(), options);
+    const isPostcopyWanted = (): boolean => this.#postcopyWanted;
+    const how = await precopy(this.#context(), { isPostcopyWanted, onPass: this.#tellPass });
     // All that can be done while the guest runs is done before it stops.
     if (how === 'postcopy') {
       await openUrgent(this.#context(), address, this.#session);
       await discardStale(this.#context());
     }
-    this.#stoppedHere = this.#guest.running;
-    this.#statistics.guestStopped();
-    await withLimit(this.#guest.pause(), {
-      ...handshake(this.#waits()),
-      what: 'the stopped guest',
-    });
-    this.#status.move('active', 'device');
-    if (how === 'postcopy') this.#status.move('device', 'postcopy-device');
-    await prepareSwitchover(this.#context(), how, this.#tellPass);
+    await this.#switchOver(how);
     return how;
   }
 
-  async #open(address: Address): Promise<void> {
-    const options = { ...handshake(this.#waits()), newSession: true };
+  async #switchOver(how: Switchover): Promise<void> {
+    this.#stoppedHere = this.#guest.running;
+    const clock = this.#statistics.stopsGuest();
+    await stopGuest(this.#context(), clock);
+    // Begun before it is told: whoever listens takes time, and the guest stands still.
+    const prepared = prepareSwitchover(this.#context(), how, clock);
+    prepared.catch(() => undefined); // awaited below, unless a listener throws
+    this.#status.move('active', 'device');
+    if (how === 'postcopy') this.#status.move('device', 'postcopy-device');
+    this.#tellPass();
+    await prepared;
+  }
+
+  async #dial(address: Address, opening: { newSession: boolean }): Promise<void> {
+    const options = { ...handshake(this.#waits()), ...opening };
     const main = await dialMain(address, this.#session, options);
     this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
-    await agree(this.#context(), this.#options.uuid);
   }
 
   /** Before the order, not after: a lost reply must not run the guest twice. */
@@ -255,16 +258,15 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   async #recover(address: Address): Promise<void> {
     this.#session.epoch += 1;
-    const main = await dialMain(address, this.#session, handshake(this.#waits()));
-    this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
+    await this.#dial(address, { newSession: false });
     this.#error = undefined;
     this.#status.move('postcopy-recover-setup', 'postcopy-recover');
     const context = this.#context();
-    const phase = await exchangeBitmaps(context);
+    const phase = await takeUp(context, address, this.#session);
     this.#statistics.guestRunsThere();
     if (phase === 'complete') return await finish(context);
     if (phase === 'loaded') await this.#orderRun(); // the order never arrived: the guest stands still
-    await openFurther(context, address, this.#session);
+    await openPages(context, address, this.#session);
     await resumeLink(context);
     this.#status.move('postcopy-recover', 'postcopy-active');
     await postcopy(context);

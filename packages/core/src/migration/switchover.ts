@@ -1,21 +1,40 @@
-import { encodeDevice, type ReceivedProof } from '@godwit/transport';
+import { encodeControl, encodeDevice, type ReceivedProof } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import { complementOf, isSameReceived, proofOf } from '../memory/received-pages.ts';
+import type { DowntimeClock } from './downtime-parts.ts';
+import { withLimit } from './limit.ts';
 import type { Switchover } from './precopy.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 
+/** Fewer pages than this are left to the stopped guest: to find them takes longer than to tell them. */
+const FEW_PAGES = 256;
+/** A guest that writes faster than can be told does not keep us for ever. */
+const ROUNDS_MAX = 4;
+
 /**
  * While the guest still runs: what is stale at the destination so far is thrown away there, page by
- * page, so that little is left to do when the guest stands still.
+ * page, so that little is left to do when the guest stands still. A page that is stale stays so
+ * however often it is written, hence nothing is protected anew.
  */
 export async function discardStale(context: SourceContext): Promise<void> {
   const { threads, link, statistics, signal } = context;
-  const { dirtiedPages } = await threads.sender.call('sync', undefined);
-  statistics.synced(dirtiedPages);
+  for (let round = 1; round <= ROUNDS_MAX; round++) {
+    const { dirtiedPages } = await threads.sender.call('collect', undefined);
+    statistics.synced(dirtiedPages);
+    signal.throwIfAborted();
+    await link.discard();
+    await link.send({ t: 'flush' });
+    await link.inbox.expect('flushed', handshake(context));
+    if (dirtiedPages <= FEW_PAGES && round > 1) return;
+  }
+}
+
+/** @returns when every vCPU stands still: from here on every failure must let them go on. */
+export async function stopGuest(context: SourceContext, clock: DowntimeClock): Promise<void> {
+  const { guest, signal } = context;
+  await withLimit(guest.pause(), { ...handshake(context), what: 'the stopped guest' });
+  clock.partEnds();
   signal.throwIfAborted();
-  await link.discard();
-  await link.send({ t: 'flush' });
-  await link.inbox.expect('flushed', handshake(context));
 }
 
 /**
@@ -25,21 +44,19 @@ export async function discardStale(context: SourceContext): Promise<void> {
 export async function prepareSwitchover(
   context: SourceContext,
   how: Switchover,
-  onPass: () => void,
+  clock: DowntimeClock,
 ): Promise<void> {
-  const { guest, threads, link, statistics } = context;
-  const { dirtiedPages } = await threads.sender.call('sync', undefined);
-  statistics.synced(dirtiedPages);
-  onPass();
-  if (how === 'precopy') {
-    statistics.transferred(await link.transfer({ rate: 'unlimited' }));
-  } else {
-    await link.discard();
-    await link.send({ t: 'listen' });
-  }
-  await link.sendFrames([encodeDevice(guest.saveDeviceState())]);
-  const loaded = await link.inbox.expect('loaded', handshake(context));
-  checkReceived(loaded, context);
+  const { guest, link, statistics, signal } = context;
+  const device = encodeDevice(guest.saveDeviceState());
+  const frames = how === 'precopy' ? [device] : [encodeControl({ t: 'listen' }), device];
+  const sent = await link.switchover(how, frames);
+  signal.throwIfAborted();
+  clock.partEnds(sent.syncMillis);
+  clock.partEnds(sent.pagesMillis);
+  statistics.synced(sent.dirtiedPages);
+  const expected = expectedReceived(context); // while the destination loads
+  checkReceived(await link.inbox.expect('loaded', handshake(context)), context, expected);
+  clock.partEnds();
 }
 
 /** What the destination must have received by now. */
@@ -48,12 +65,15 @@ export function expectedReceived(context: SourceContext): ReceivedProof {
 }
 
 /** Both sides must mean the same pages when they say "the rest comes later". */
-export function checkReceived(proof: ReceivedProof, context: SourceContext): void {
-  if (isSameReceived(proof, expectedReceived(context))) return;
+export function checkReceived(
+  proof: ReceivedProof,
+  context: SourceContext,
+  expected = expectedReceived(context),
+): void {
+  if (isSameReceived(proof, expected)) return;
   const { pagesTotal } = context.statistics;
-  const expected = pagesTotal - context.threads.dirtyPages();
   throw new MigrationError(
     'ERR_INCOMPLETE',
-    `the destination has received ${proof.pages} of ${pagesTotal} pages where ${expected} were sent, or other ones`,
+    `the destination has received ${proof.pages} of ${pagesTotal} pages where ${expected.pages} were sent, or other ones`,
   );
 }

@@ -28,6 +28,21 @@ export interface TransferResult {
   readonly millis: number;
 }
 
+/** The last words of a source whose guest stands still, in one command. */
+export interface SwitchoverOrder {
+  /** Of the transfer of the last pages; postcopy sends none, and says what is stale instead. */
+  readonly transfer: number | undefined;
+  /** Written after the pages, or after what is stale: device state comes last. */
+  readonly frames: readonly Uint8Array[];
+}
+
+export interface SwitchoverResult extends TransferResult {
+  readonly dirtiedPages: number;
+  /** The parts of `millis`; what is left of it goes to the frames. */
+  readonly syncMillis: number;
+  readonly pagesMillis: number;
+}
+
 /**
  * What the main thread tells the ram-sender, through which every write to the main channel goes; and the
  * page-senders, of the same kind, each with a page channel: these are only told to transfer.
@@ -40,10 +55,16 @@ export type RamSenderCommands = {
   /** Begins to note writes; every page is dirty, those that exist are present. */
   track: { argument: undefined; answer: { dirtyPages: number } };
   sync: { argument: undefined; answer: { dirtyPages: number; dirtiedPages: number } };
+  /** As `sync`, for pages that are not sent any more before the guest runs there: `DirtyLog.collect`. */
+  collect: { argument: undefined; answer: { dirtiedPages: number } };
+  /** How many pages a sync would find now. */
+  look: { argument: undefined; answer: { writtenPages: number } };
   /** Stops noting writes. */
   untrack: { argument: undefined; answer: void };
   transfer: { argument: TransferOrder; answer: TransferResult };
-  /** Tells the destination that what is dirty here is stale there. */
+  /** The guest stands still for good: finds what it wrote last, sends it or says that it is stale. */
+  switchover: { argument: SwitchoverOrder; answer: SwitchoverResult };
+  /** Tells the destination that what is dirty here is stale there; every page once. */
   discard: { argument: undefined; answer: void };
   write: { argument: readonly Uint8Array[]; answer: void };
 };

@@ -12,6 +12,8 @@ import { SenderControl } from './sender-control.ts';
 import type {
   RamSenderCommands,
   RamSenderData,
+  SwitchoverOrder,
+  SwitchoverResult,
   TransferResult,
   TransferOrder,
 } from './ram-sender-api.ts';
@@ -38,6 +40,8 @@ const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as
 const present = data.present.map(
   (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
 );
+/** What the destination knows to be stale. */
+const told = data.blockPages.map((pages) => new PageBitmap(pages));
 const control = new SenderControl(data.control);
 const counters = new Counters(senderCounters, data.counters);
 const batch = new PageBatch({ blocks, dirty, present });
@@ -64,14 +68,19 @@ serveThread<RamSenderCommands>({
     counters.add('syncs', 1);
     return { dirtyPages: countDirty(), dirtiedPages };
   },
+  collect() {
+    return { dirtiedPages: collect() };
+  },
+  look() {
+    return { writtenPages: dirtyLog?.writtenPages() ?? 0 };
+  },
   untrack() {
     dirtyLog?.[Symbol.dispose]();
     dirtyLog = undefined;
   },
   transfer,
-  discard() {
-    for (const frame of bitmapFrames(FrameType.DISCARD, dirty)) write(frame);
-  },
+  switchover,
+  discard,
   write(frames) {
     for (const frame of frames) write(frame);
   },
@@ -89,6 +98,37 @@ function transfer(order: TransferOrder): TransferResult {
     bytes: counters.get('bytes') - bytesBefore,
     millis: performance.now() - started,
   };
+}
+
+function switchover(order: SwitchoverOrder): SwitchoverResult {
+  const started = performance.now();
+  const bytesBefore = counters.get('bytes');
+  const dirtiedPages = collect();
+  const synced = performance.now();
+  if (order.transfer === undefined) discard();
+  const stopped =
+    order.transfer !== undefined &&
+    !transferPages({ transfer: order.transfer, rate: 'unlimited', senders: 1 });
+  const sent = performance.now();
+  if (!stopped) for (const frame of order.frames) write(frame);
+  return {
+    stopped,
+    dirtiedPages,
+    bytes: counters.get('bytes') - bytesBefore,
+    millis: performance.now() - started,
+    syncMillis: synced - started,
+    pagesMillis: sent - synced,
+  };
+}
+
+function collect(): number {
+  counters.add('syncs', 1);
+  return dirtyLog?.collect(dirty, present) ?? 0;
+}
+
+function discard(): void {
+  const news = dirty.map((bitmap, block) => bitmap.newIn(told[block] as PageBitmap));
+  for (const frame of bitmapFrames(FrameType.DISCARD, news)) write(frame);
 }
 
 function transferPages(order: TransferOrder): boolean {

@@ -108,6 +108,11 @@ export class VcpuControl {
     await Atomics.waitAsync(this.#words, ACKNOWLEDGED, seen).value;
   }
 
+  /** Blocks the calling thread until the answer is no longer `seen`, or for that long. */
+  waitForAnswer(seen: number, timeoutMillis: number): void {
+    Atomics.wait(this.#words, ACKNOWLEDGED, seen, timeoutMillis);
+  }
+
   wakeWaiters(): void {
     Atomics.notify(this.#words, ACKNOWLEDGED);
     Atomics.notify(this.#words, THREAD_ID);

@@ -97,10 +97,18 @@ export class VcpuThread {
    *
    * @param signal ends the waiting with its reason; the command stays given, and a vCPU that hangs
    *   in a page fault obeys it when the page comes.
+   * @param blockUntil of `performance.now`: until then the calling thread itself is blocked, though
+   *   not before the caller has given the same command to other vCPUs.
    * @throws {GuestError} `ERR_VCPU_CRASHED`
    */
-  async obey(kind: Exclude<CommandKind, 'exit'>, signal?: AbortSignal): Promise<void> {
+  async obey(
+    kind: Exclude<CommandKind, 'exit'>,
+    signal?: AbortSignal,
+    blockUntil = 0,
+  ): Promise<void> {
     const command = this.#control.issue(kind);
+    await Promise.resolve();
+    this.#blockFor(command, blockUntil);
     const wake = () => this.#control.wakeWaiters();
     signal?.addEventListener('abort', wake, { once: true });
     try {
@@ -113,6 +121,16 @@ export class VcpuThread {
       }
     } finally {
       signal?.removeEventListener('abort', wake);
+    }
+  }
+
+  /** A vCPU answers within microseconds; to learn of it from the event loop takes a millisecond. */
+  #blockFor(command: number, blockUntil: number): void {
+    for (;;) {
+      const answer = this.#control.acknowledged;
+      const left = blockUntil - performance.now();
+      if (answer >= command || left <= 0 || this.#crash !== undefined) return;
+      this.#control.waitForAnswer(answer, left);
     }
   }
 
