@@ -31,13 +31,14 @@ export class Channel implements Disposable {
 
   /**
    * Bounds what waits here to be sent, and so what is in front of whatever is written next: a write
-   * waits instead. A Unix socket is left alone, its buffer is small and does not grow.
+   * waits instead. Of a Unix socket it is the size of the buffer.
    */
   limitUnsent(byteLength: number): void {
     try {
       setUnsentMax(this.descriptor, byteLength);
     } catch (error) {
       if (!(error instanceof SystemError) || error.errno !== EOPNOTSUPP) throw error;
+      setSocketBuffers(this.descriptor, { sendBytes: byteLength });
     }
   }
 

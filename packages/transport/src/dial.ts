@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { setSocketBuffers } from '@godwit/posix';
 import { type Address, formatAddress } from './address.ts';
 import { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
@@ -25,6 +26,9 @@ import {
   type Session,
 } from './session.ts';
 
+/** As much as leaves in one write; asked for, and granted up to `net.core.wmem_max`. */
+const UNIX_SEND_BYTES = 1024 * 1024;
+
 export interface DialOptions {
   readonly session: Session;
   readonly role: Role;
@@ -47,12 +51,21 @@ export async function dial(address: Address, options: DialOptions): Promise<Chan
   try {
     const socket = await connectSocket(address, options);
     const descriptor = await openWithin(options, new OpeningSocket(socket));
+    if (address.type === 'unix' && options.role !== 'urgent') widen(descriptor);
     return new Channel(descriptor, options.role, options.epoch);
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
     const message = `${formatAddress(address)}: ${error.message}`;
     throw new ChannelError(error.code, message, { cause: error });
   }
+}
+
+/**
+ * A Unix socket holds 208 KiB and does not grow: the writer would wait while the reader places what it has.
+ * TCP grows by itself, until somebody sets a size.
+ */
+function widen(descriptor: number): void {
+  setSocketBuffers(descriptor, { sendBytes: UNIX_SEND_BYTES });
 }
 
 /** @returns the descriptor of the opened connection; without one, nothing is left open. */

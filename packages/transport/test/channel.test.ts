@@ -30,11 +30,12 @@ test('a channel that is closed gives its descriptor back once and never touches 
   expect([pendingBytes(next), pendingBytes(peer)]).toEqual([0, 0]);
 });
 
-test('a bound on what is unsent is for TCP; a Unix socket goes on without', () => {
+test('a bound on what is unsent is the buffer of a Unix socket', () => {
   const [near, far] = socketPair();
   owned(far);
   using channel = new Channel(near, 'main', 0);
   channel.limitUnsent(64 * 1024);
+  expect(setSocketBuffers(near, {}).sendBytes).toBe(128 * 1024); // the kernel doubles it
   expect(() => new Channel(-1, 'main', 0).limitUnsent(1)).toThrow(
     expect.objectContaining({ code: 'EBADF' }),
   );

@@ -32,7 +32,7 @@ export class Doorkeeper {
   #turn: Promise<unknown> = Promise.resolve();
   #waitingMain: Channel | undefined;
   /** Further channels of the link that is not served yet, where they were faster. */
-  #waiting: { readonly channel: Channel; readonly index: number }[] = [];
+  readonly #waiting: { readonly channel: Channel; readonly index: number }[] = [];
   #join: Join | undefined;
   #closed = false;
   #wake: () => void = () => undefined;

@@ -70,6 +70,7 @@ export class SourceLink implements AsyncDisposable {
     this.#urgent = urgent;
     this.#main.limitUnsent(urgent === undefined ? UNSENT_BYTES_SHARED : UNSENT_BYTES);
     urgent?.limitUnsent(UNSENT_BYTES_URGENT);
+    for (const channel of this.#pages) channel.limitUnsent(UNSENT_BYTES);
     this.#threads.control.urgentDescriptor = urgent?.descriptor ?? -1;
   }
 

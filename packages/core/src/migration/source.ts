@@ -58,6 +58,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   #handedOver = false;
   #passes = 0;
   readonly #stallMillis = (): number => this.#parameters['x-handshake-timeout'];
+  readonly #tellStatus = (status: SourceStatus): void => void this.emit('status', status);
   readonly #tellPass = (): void => void this.emit('pass', ++this.#passes);
   #error: Error | undefined;
 
@@ -72,9 +73,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
     });
-    this.#status = new StatusMachine(sourceTransitions, 'none', (status) => {
-      this.emit('status', status);
-    });
+    this.#status = new StatusMachine(sourceTransitions, 'none', this.#tellStatus);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
