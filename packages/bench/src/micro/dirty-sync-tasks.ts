@@ -22,10 +22,10 @@ export function dirtySyncTasks(memoryBytes: number): MicroGroup {
   const dirty = new PageBitmap(pages);
   const present = new PageBitmap(pages);
   const run = (): void => void log.sync([dirty], [present]);
-  const writeEach = (step: number) => () => {
+  const writeEach = (step: number, count?: number) => () => {
     run(); // what was written before does not count
     dirty.clear();
-    write(step);
+    write(step, count);
   };
   const some = Math.min(DIRTY_PAGES, pages);
   const counted = { run, count: pages, unit: 'page' };
@@ -38,6 +38,12 @@ export function dirtySyncTasks(memoryBytes: number): MicroGroup {
         name: `${some} pages written, far apart`,
         ...counted,
         before: writeEach(Math.floor(pages / some)),
+        runs: SOME_DIRTY_RUNS,
+      },
+      {
+        name: `${some} pages written, one after the other`,
+        ...counted,
+        before: writeEach(1, some),
         runs: SOME_DIRTY_RUNS,
       },
       { name: 'every page written', ...counted, before: writeEach(1), runs: allDirtyRuns },
