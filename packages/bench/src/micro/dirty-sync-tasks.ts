@@ -33,7 +33,7 @@ export function dirtySyncTasks(memoryBytes: number): MicroGroup {
   return group(
     `dirty sync of ${formatBytes(memoryBytes)}`,
     [
-      { name: 'nothing written', ...counted },
+      { name: 'nothing written, huge pages whole', ...counted },
       {
         name: `${some} pages written, far apart`,
         ...counted,
@@ -47,6 +47,7 @@ export function dirtySyncTasks(memoryBytes: number): MicroGroup {
         runs: SOME_DIRTY_RUNS,
       },
       { name: 'every page written', ...counted, before: writeEach(1), runs: allDirtyRuns },
+      { name: 'nothing written, huge pages broken up by writes', ...counted },
     ],
     () => {
       log[Symbol.dispose]();
