@@ -1,4 +1,4 @@
-import { Blocktime, FaultLedger, LatencyHistogram } from '@godwit/core';
+import { Blocktime, FaultLedger, type FaultVisitor, LatencyHistogram } from '@godwit/core';
 
 import { group, type MicroGroup, type MicroTask } from './micro-task.ts';
 
@@ -13,14 +13,15 @@ export function faultTasks(): MicroGroup {
 
 function ledgerTask(): MicroTask {
   const ledger = new FaultLedger();
-  const look = (_threadId: number, _asked: number, placedMillis: number): void => {
-    if (placedMillis < 0) throw new Error('placed before the start');
+  let waitedMillis = 0;
+  const addUp: FaultVisitor = (_, askedMillis, placedMillis) => {
+    waitedMillis += placedMillis - askedMillis;
   };
   const run = (): void => {
     for (let fault = 0; fault < FAULTS; fault += WAITING) {
       for (let i = 0; i < WAITING; i++) ledger.open(0, fault + i, 100 + i, fault);
       for (let i = 0; i < WAITING; i++) ledger.settle(0, fault + i, fault + 1);
-      ledger.collect(look);
+      ledger.collect(addUp);
     }
   };
   const name = `ledger: open, settle, collect; ${WAITING} wait at a time`;
@@ -40,8 +41,7 @@ function blocktimeTask(): MicroTask {
   let now = 0;
   const run = (): void => {
     for (let i = 0; i < FAULTS; i++, now += 0.1) {
-      const threadId = 100 + (i % WAITING);
-      blocktime.add(threadId, now, now + 0.2);
+      blocktime.add(100 + (i % WAITING), now, now + 0.2);
     }
   };
   return { name: `blocktime of ${WAITING} vCPUs: add`, run, count: FAULTS, unit: 'fault' };
