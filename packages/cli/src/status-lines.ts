@@ -16,6 +16,7 @@ export function statusLines(run: RunInfo, info: MigrateInfo): string[] {
     ...(info.ram === undefined ? [] : ramFacts(info.ram)),
     ['time', info['total-time'] === undefined ? undefined : formatMillis(info['total-time'])],
     ['downtime', downtime(info)],
+    ['of which', downtimeParts(info)],
     ...destinationFacts(info),
   ];
   return facts.flatMap(([name, text]) =>
@@ -40,6 +41,13 @@ function downtime(info: MigrateInfo): string | undefined {
   if (info.downtime !== undefined) return formatMillis(info.downtime);
   const expected = info['expected-downtime'];
   return expected === undefined ? undefined : `${formatMillis(expected)} expected`;
+}
+
+function downtimeParts({ 'x-downtime-parts': parts }: MigrateInfo): string | undefined {
+  if (parts === undefined) return undefined;
+  return Object.entries(parts)
+    .map(([name, micros]) => `${name} ${formatMillis(micros / 1000)}`)
+    .join(', ');
 }
 
 function destinationFacts(info: DestinationInfo | MigrateInfo): (readonly [string, string])[] {

@@ -55,10 +55,20 @@ test('a paused source says why, and the downtime that was', () => {
     'error-desc': 'the destination closed the connection',
     downtime: 3,
     'x-downtime-us': 2345,
+    'x-downtime-parts': {
+      'stop-guest': 145,
+      'final-sync': 700,
+      'last-pages': 300,
+      'device-state': 600,
+      'run-order': 600,
+    },
   };
   const lines = statusLines({ status: 'finish-migrate', running: false }, info);
   expect(lines).toContain('because       the destination closed the connection');
   expect(lines).toContain('downtime      2.35 ms');
+  expect(lines).toContain(
+    'of which      stop-guest 145 µs, final-sync 700 µs, last-pages 300 µs, device-state 600 µs, run-order 600 µs',
+  );
 });
 
 test('a destination says where it listens, what has come and how long its guest waited', () => {

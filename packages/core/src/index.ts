@@ -22,6 +22,11 @@ export type {
   ReceivedInfo,
   SocketAddress,
 } from './migration/destination-info.ts';
+export {
+  type DowntimePart,
+  downtimePartNames,
+  type DowntimeParts,
+} from './migration/downtime-parts.ts';
 export { SourceMigration } from './migration/source.ts';
 export type { SourceOptions } from './migration/source-context.ts';
 export type { SourceInfo } from './migration/source-info.ts';

@@ -192,6 +192,36 @@ test('sync counts the pages that were new, and forgets none that was dirty befor
   ]);
 });
 
+test('a look counts what a sync would find, and changes nothing', () => {
+  const blocks = realRam([PAGES, PAGES]);
+  touch(blocks[0], [1, 2]);
+  const tracked = new Tracked(blocks);
+  tracked.sync();
+  expect(tracked.log.writtenPages()).toBe(0);
+  touch(blocks[0], [2, 50]);
+  touch(blocks[1], [7]);
+  expect(tracked.log.writtenPages()).toBe(3);
+  expect(tracked.log.writtenPages()).toBe(3);
+  expect(tracked.sync()).toEqual([[2, 50], [7]]);
+});
+
+test('what is collected was written since the sync, new pages included, and goes on being told', () => {
+  const blocks = realRam([PAGES]);
+  touch(blocks[0], [1, 2]);
+  const tracked = new Tracked(blocks);
+  tracked.sync();
+  const { log, dirty, present } = tracked;
+  for (const bitmap of dirty) bitmap.clear();
+  touch(blocks[0], [2, 3]);
+  expect(log.collect(dirty, present)).toBe(2);
+  touch(blocks[0], [2, 4]);
+  expect(log.collect(dirty, present)).toBe(1); // page 2 is dirty still
+  expect(dirty.map((bitmap) => pagesIn(bitmap))).toEqual([[2, 3, 4]]);
+  expect(tracked.pagesPresent).toEqual([[1, 2, 3, 4]]);
+  expect(tracked.sync()).toEqual([[2, 3, 4]]);
+  expect(tracked.sync()).toEqual([[]]);
+});
+
 test('more regions than one scan holds are all told', () => {
   const blocks = realRam([10_000]);
   const odd = Array.from({ length: 5000 }, (_, i) => 2 * i + 1);

@@ -266,3 +266,23 @@ test('of two threads that set the same pages, exactly one is told of each', asyn
   expect(Number(one) + Number(other)).toBe(pages);
   expect(bitmap.count()).toBe(pages);
 });
+
+test('what is new in another bitmap is told once, and is in it from then on', () => {
+  const pages = 100;
+  const some = fc.uniqueArray(fc.nat(pages - 1));
+  fc.assert(
+    fc.property(some, some, (ours, theirs) => {
+      const bitmap = new PageBitmap(pages);
+      const known = new PageBitmap(pages);
+      for (const page of ours) bitmap.add(page);
+      for (const page of theirs) known.add(page);
+      const missing = ours.filter((page) => !theirs.includes(page));
+      const news = bitmap.newIn(known);
+      expect(news.count()).toBe(missing.length);
+      expect(missing.every((page) => news.has(page) && known.has(page))).toBe(true);
+      expect(known.count()).toBe(theirs.length + missing.length);
+      expect(bitmap.count()).toBe(ours.length);
+      expect(bitmap.newIn(known).count()).toBe(0);
+    }),
+  );
+});

@@ -70,11 +70,13 @@ function describeRun(
   const millis = endMillis - startMillis;
   const gib = memoryBytes / 2 ** 30;
   const { info } = left;
+  const parts = info['x-downtime-parts'];
   return {
     millis,
     bytesPerSecond: (memoryBytes / millis) * 1000,
     cpuSecondsPerGib: { source: left.cpuSeconds / gib, destination: arrived.cpuSeconds / gib },
     downtimeMillis: (info['x-downtime-us'] ?? 0) / 1000,
+    ...(parts === undefined ? {} : { downtimeParts: parts }),
     passes: info.ram?.['dirty-sync-count'] ?? 0,
     samples: samplesBetween(arrived.samples, startMillis, endMillis, memoryBytes),
     ...(mode === 'precopy' ? {} : { faults: faultRun(arrived), stalls: stallRun(arrived) }),

@@ -1,3 +1,5 @@
+import type { DowntimeParts } from '@godwit/core';
+
 import type { PeerRun } from '../peer/peer-runs.ts';
 import type { StallRun } from './stalls.ts';
 
@@ -50,6 +52,7 @@ export interface MigrationRun {
   readonly bytesPerSecond: number;
   readonly cpuSecondsPerGib: CpuSeconds;
   readonly downtimeMillis: number;
+  readonly downtimeParts?: DowntimeParts;
   readonly passes: number;
   readonly samples: readonly Sample[];
   readonly faults?: FaultRun;

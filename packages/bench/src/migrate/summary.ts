@@ -1,3 +1,5 @@
+import { downtimePartNames, type DowntimeParts } from '@godwit/core';
+
 import type { FaultRun, MigrationRun, PumpRun, RecoveryRun, Run } from './runs.ts';
 import type { StallRun } from './stalls.ts';
 import { type Spread, spreadOf } from './statistics.ts';
@@ -48,6 +50,13 @@ const costColumns: readonly Column<MigrationRun>[] = [
     of: (run) => run.cpuSecondsPerGib.destination,
   },
 ];
+
+const downtimeColumns: readonly Column<DowntimeParts>[] = downtimePartNames.map((name) => ({
+  key: `downtime-${name}`,
+  label: `downtime, ${name}`,
+  unit: 'ms',
+  of: (parts) => parts[name] / 1000,
+}));
 
 const pumpCostColumns: readonly Column<PumpRun>[] = [
   {
@@ -116,6 +125,7 @@ export function summarize(runs: readonly Run[]): Figure[] {
     ...figures([ratioColumn], present(runs.map(rateAndLimit))),
     ...figures(recoveryColumns, recoveries),
     ...figures(costColumns, migrations),
+    ...figures(downtimeColumns, present(migrations.map((run) => run.downtimeParts))),
     ...figures(pumpCostColumns, pumps),
     ...figures(faultColumns, faults),
     ...figures(stallColumns, stalls),
