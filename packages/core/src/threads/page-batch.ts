@@ -57,12 +57,12 @@ export class PageBatch {
     const limit = this.#endOfRun(block, page, pagesMax);
     const contents = this.#contents[block] as PageContent;
     // Looked at before the claim: a page that the guest writes meanwhile is in the dirty log.
-    const zero = contents.isZero(page);
-    let end = page + 1;
-    while (end < limit && contents.isZero(end) === zero) end += 1;
+    const zeros = contents.zeroRun(page, limit);
+    let end = page + Math.max(zeros, 1);
+    while (zeros === 0 && end < limit && !contents.isZero(end)) end += 1;
     const taken = dirty.takeAhead(page, end - page);
     if (taken === 0) return 0;
-    if (zero) this.#addZero(block, page, taken);
+    if (zeros > 0) this.#addZero(block, page, taken);
     else this.#addPages(block, page, taken);
     return taken;
   }
