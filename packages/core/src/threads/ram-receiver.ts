@@ -22,6 +22,7 @@ import { Placing, PlacingGate } from './placing-gate.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
 import { serveThread, tell } from './serve-thread.ts';
 import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
+import { warmUpReceiver } from './warm-up.ts';
 
 /*
  * The destination's reader of the main channel; other threads of the same kind read the urgent channel
@@ -53,6 +54,7 @@ let syncs = 0;
 let isThinned = false;
 
 if (role === 'urgent') requestShortSlice(URGENT_SLICE_MICROS);
+warmUpReceiver();
 serveThread<RamReceiverCommands>({
   ready() {},
   run(descriptor) {

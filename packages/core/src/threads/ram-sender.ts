@@ -18,6 +18,7 @@ import type {
   TransferOrder,
 } from './ram-sender-api.ts';
 import { serveThread } from './serve-thread.ts';
+import { warmUpSender } from './warm-up.ts';
 
 /*
  * The source's writer of the main channel: dirty pages, and every control frame between them. With page
@@ -50,6 +51,7 @@ const pacer = new Pacer();
 let descriptor = -1;
 let dirtyLog: PagemapDirtyLog | undefined;
 
+warmUpSender();
 serveThread<RamSenderCommands>({
   ready() {},
   attach(newDescriptor) {
