@@ -77,7 +77,8 @@ export class FaultLedger {
       if (Atomics.load(this.#states, slot) !== SLOT_PLACED) continue;
       const at = slot * FIELDS;
       const threadId = fields[at + THREAD] as number;
-      const [asked, placed] = [fields[at + ASKED] as number, fields[at + PLACED] as number];
+      const asked = fields[at + ASKED] as number;
+      const placed = fields[at + PLACED] as number;
       Atomics.store(this.#states, slot, SLOT_FREE);
       visit(threadId, asked, placed);
     }

@@ -9,6 +9,7 @@ import { ReceivedPages } from '../memory/received-pages.ts';
 import { Counters, faultCounters } from './counters.ts';
 import type { FaultCommands, FaultData, FaultEvent } from './fault-api.ts';
 import { FaultServer } from './fault-server.ts';
+import { rehearseFaults } from './rehearsal.ts';
 import { describeFailure, servePending, tell } from './serve-thread.ts';
 import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
 
@@ -59,6 +60,7 @@ const handlers = {
 };
 
 requestShortSlice(URGENT_SLICE_MICROS);
+rehearseFaults();
 poll.set(0, data.eventfd, POLLIN);
 while (goesOn) {
   poll.poll(-1, 2);

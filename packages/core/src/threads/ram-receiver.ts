@@ -12,17 +12,19 @@ import {
   pollingSource,
 } from '@godwit/transport';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
-import { placePages, placeZeroPages, watchMissing } from '../memory/fault-source.ts';
+import { watchMissing } from '../memory/fault-source.ts';
 import { discardPages, makeMissing } from '../memory/guest-ram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
+import { rehearseReceiving } from './bulk-rehearsal.ts';
 import { Counters, receiverCounters } from './counters.ts';
+import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
+import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
 import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
-import { warmUpReceiver } from './warm-up.ts';
 
 /*
  * The destination's reader of the main channel; other threads of the same kind read the urgent channel
@@ -32,9 +34,6 @@ import { warmUpReceiver } from './warm-up.ts';
 const STAGING_BYTES = 1024 * 1024;
 const READ_AHEAD_BYTES = 64 * 1024;
 const LONG_RUN_BYTES = 256 * 1024;
-
-/** Who waits for one page of a range is woken when all of it is placed. */
-const PLACED_PAGES_MAX = 64;
 
 const data = workerData as RamReceiverData;
 const { blocks, role } = data;
@@ -48,13 +47,20 @@ const requested = data.requested.map(
 const ledger = new FaultLedger(data.ledger);
 const gate = new PlacingGate(data.gate);
 const counters = new Counters(receiverCounters, data.counters);
+const placer = new PagePlacer({ blocks, received, requested, ledger, counters, gate }, () =>
+  report({ type: 'complete' }),
+);
 /** Sync points of this link that have been passed. */
 let syncs = 0;
 /** What is not received has become missing: pages are stale or not there from now on. */
 let isThinned = false;
 
-if (role === 'urgent') requestShortSlice(URGENT_SLICE_MICROS);
-warmUpReceiver();
+if (role === 'urgent') {
+  requestShortSlice(URGENT_SLICE_MICROS);
+  rehearsePlacing();
+} else {
+  rehearseReceiving();
+}
 serveThread<RamReceiverCommands>({
   ready() {},
   run(descriptor) {
@@ -101,8 +107,8 @@ function receiveRun(reader: FrameReader): void {
     if (placing === Placing.CLOSED || isEarly) throw unexpected(header);
     reader.readAheadBytes = readAheadAfter(header, placing);
     const isZero = header.type === FrameType.ZERO;
-    if (placing === Placing.BY_FAULT) return isZero ? placeZeroRun(header) : placeRun(reader);
-    return isZero ? zeroRun(header) : readRun(reader);
+    if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
+    return isZero ? placer.placeZeroRun(header) : placer.placeRun(reader);
   } finally {
     gate.leave(data.reader);
   }
@@ -204,60 +210,6 @@ function discardRuns(header: FrameHeader, bits: Uint8Array): void {
     discardPages(blocks[block] as RamBlock, first, count);
     received.removeRun(block, first, count);
   });
-}
-
-/** Places pages as they come off the wire: a page is placed whole or not at all. */
-function placeRun(reader: FrameReader): void {
-  const { block } = reader.header;
-  let page = reader.header.firstPage;
-  while (reader.bodyBytesLeft > 0) {
-    const source = reader.stage(pageBytes);
-    const bytes = Math.min(reader.stagedBytes, reader.bodyBytesLeft);
-    const pages = Math.min(Math.floor(bytes / pageBytes), PLACED_PAGES_MAX);
-    placeStaged(block, page, pages, source);
-    reader.consume(pages * pageBytes);
-    page += pages;
-  }
-  counters.add('normalPages', reader.header.pageCount);
-}
-
-/** What is received already is left alone: the guest may have written it since. */
-function placeStaged(block: number, first: number, count: number, source: number): void {
-  const bitmap = received.bitmaps[block] as PageBitmap;
-  const end = first + count;
-  for (let page = first; page < end;) {
-    const known = bitmap.next(page, end);
-    const runEnd = known < 0 ? end : known;
-    if (runEnd > page) {
-      const address = addressOf(block, page);
-      const from = source + (page - first) * pageBytes;
-      const bytes = (runEnd - page) * pageBytes;
-      const duplicates = placePages(gate.userfaultfd, address, from, bytes, pageBytes);
-      counters.add('duplicatePages', duplicates);
-      add(block, page, runEnd - page);
-    }
-    if (known < 0) return;
-    const clear = bitmap.nextClear(known, end);
-    page = clear < 0 ? end : clear;
-    counters.add('duplicatePages', page - known);
-  }
-}
-
-/**
- * Received and not there means zero: nothing is placed but what somebody waits for, however long the
- * run. Whoever touches a page later is served by the fault thread, from here.
- */
-function placeZeroRun(header: FrameHeader): void {
-  const { block, firstPage, pageCount } = header;
-  counters.add('zeroPages', pageCount);
-  const end = firstPage + pageCount;
-  const wanted = requested[block] as PageBitmap;
-  const isNowComplete = received.addRun(block, firstPage, pageCount);
-  for (let page = wanted.next(firstPage, end); page >= 0; page = wanted.next(page + 1, end)) {
-    placeZeroPages(gate.userfaultfd, addressOf(block, page), pageBytes, pageBytes);
-  }
-  settleRun(ledger, wanted, block, firstPage, pageCount);
-  if (isNowComplete) report({ type: 'complete' });
 }
 
 /** After the content is in place, never before. */

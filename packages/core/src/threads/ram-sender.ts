@@ -18,7 +18,7 @@ import type {
   TransferOrder,
 } from './ram-sender-api.ts';
 import { serveThread } from './serve-thread.ts';
-import { warmUpSender } from './warm-up.ts';
+import { rehearseSending } from './bulk-rehearsal.ts';
 
 /*
  * The source's writer of the main channel: dirty pages, and every control frame between them. With page
@@ -51,7 +51,7 @@ const pacer = new Pacer();
 let descriptor = -1;
 let dirtyLog: PagemapDirtyLog | undefined;
 
-warmUpSender();
+rehearseSending();
 serveThread<RamSenderCommands>({
   ready() {},
   attach(newDescriptor) {

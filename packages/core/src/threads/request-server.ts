@@ -16,7 +16,7 @@ const URGENT = 1;
 /**
  * Answers page requests on the source. A requested page leaves first, alone and at once, on the urgent
  * channel; then its neighbours, a little at a time, for as long as no further request has come and the
- * channel takes them without a queue: what is queued there is in front of the next requested page.
+ * channel is not backed up: what is queued there is in front of the next requested page.
  */
 export class RequestServer {
   readonly #limits: FrameLimits;

@@ -9,6 +9,7 @@ import {
 import { requestShortSlice } from '@godwit/posix';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { Counters, returnPathCounters } from './counters.ts';
+import { rehearseRequests } from './rehearsal.ts';
 import { RequestServer } from './request-server.ts';
 import type { ReturnPathCommands, ReturnPathData, ReturnPathEvent } from './return-path-api.ts';
 import { SenderControl } from './sender-control.ts';
@@ -39,6 +40,7 @@ const server = new RequestServer(
 );
 
 requestShortSlice(URGENT_SLICE_MICROS);
+rehearseRequests();
 serveThread<ReturnPathCommands>({
   run(descriptor) {
     server.reset();

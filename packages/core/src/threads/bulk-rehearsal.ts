@@ -16,8 +16,8 @@ import { PageBatch } from './page-batch.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
 
 /*
- * The page loops do in a rehearsal what they will do: so their code is compiled before the first page,
- * and not while the first hundred milliseconds of pages, half a gigabyte, go at a quarter of the speed.
+ * The threads of the bulk do in a rehearsal what they will do: so their code is compiled before the first
+ * page, and not while the first hundred milliseconds of pages, half a gigabyte, go at a quarter of the speed.
  */
 
 const PAGE_BYTES = 4096;
@@ -26,7 +26,7 @@ const PAGES = 256;
 const ROUNDS = 600;
 
 /** Sends pages of nothing to nowhere. */
-export function warmUpSender(): void {
+export function rehearseSending(): void {
   const memory = new ScratchBuffer((PAGES + 1) * PAGE_BYTES);
   memory.bytes.fill(1);
   const address = Math.ceil(memory.address / PAGE_BYTES) * PAGE_BYTES;
@@ -48,7 +48,7 @@ export function warmUpSender(): void {
 }
 
 /** Takes runs of pages that nobody sent, into bitmaps that nobody reads. */
-export function warmUpReceiver(): void {
+export function rehearseReceiving(): void {
   const limits = { pageBytes: PAGE_BYTES, blockPages: [PAGES] };
   const page = new ScratchBuffer(PAGE_BYTES);
   const reader = new FrameReader(framesOfNothing(), 2 * PAGE_BYTES, FRAME_HEADER_BYTES);
