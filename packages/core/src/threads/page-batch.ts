@@ -1,4 +1,5 @@
 import { FrameBatch, FrameType, writeBatch } from '@godwit/transport';
+import { ContentRuns } from '../memory/content-runs.ts';
 import { PageContent } from '../memory/page-content.ts';
 import type { PageBitmap } from '../memory/page-bitmap.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
@@ -25,11 +26,13 @@ export class PageBatch {
   zeroPages = 0;
   readonly #tables: PageTables;
   readonly #contents: readonly PageContent[];
+  readonly #runs: readonly ContentRuns[];
   readonly #batch = new FrameBatch();
 
   constructor(tables: PageTables) {
     this.#tables = tables;
     this.#contents = tables.blocks.map((block) => new PageContent(block));
+    this.#runs = this.#contents.map((contents) => new ContentRuns(contents));
   }
 
   get byteLength(): number {
@@ -55,12 +58,10 @@ export class PageBatch {
       return taken;
     }
     const limit = this.#endOfRun(block, page, pagesMax);
-    const contents = this.#contents[block] as PageContent;
+    const runs = this.#runs[block] as ContentRuns;
     // Looked at before the claim: a page that the guest writes meanwhile is in the dirty log.
-    const zeros = contents.zeroRun(page, limit);
-    let end = page + Math.max(zeros, 1);
-    while (zeros === 0 && end < limit && !contents.isZero(end)) end += 1;
-    const taken = dirty.takeAhead(page, end - page);
+    const zeros = runs.zeros(page, limit);
+    const taken = dirty.takeAhead(page, zeros > 0 ? zeros : runs.others(page, limit));
     if (taken === 0) return 0;
     if (zeros > 0) this.#addZero(block, page, taken);
     else this.#addPages(block, page, taken);
