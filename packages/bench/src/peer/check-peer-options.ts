@@ -9,7 +9,12 @@ const RATE_STEP = 1000;
 /** @throws {RangeError} saying what QEMU, or its guest, cannot be asked for. */
 export function checkPeerOptions(options: MigrateBenchOptions): void {
   if (options.peer === undefined) return;
-  const { memoryBytes, workload, rate } = options;
+  const { memoryBytes, untouchedBytes = 0, workload, rate } = options;
+  if (untouchedBytes > 0) {
+    throw new RangeError(
+      `${untouchedBytes} bytes never touched: not with --peer qemu, whose guest fills all it has`,
+    );
+  }
   if (memoryBytes > MEMORY_BYTES_MAX || memoryBytes % MIB_BYTES !== 0) {
     throw new RangeError(
       `--memory ${memoryBytes}: with --peer qemu whole MiB up to 2 GiB, all that its guest fills`,
