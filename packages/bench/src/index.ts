@@ -24,3 +24,13 @@ export {
   type ScaleRow,
 } from './scale/bench-scale.ts';
 export { scaleLines } from './scale/scale-lines.ts';
+export {
+  benchTargets,
+  type TargetRow,
+  type TargetsHooks,
+  type TargetsOptions,
+  type TargetsResult,
+} from './targets/bench-targets.ts';
+export { chooseTargets, targetSpecs } from './targets/target-specs.ts';
+export type { TargetSpec } from './targets/target-spec.ts';
+export { targetsLines } from './targets/targets-lines.ts';

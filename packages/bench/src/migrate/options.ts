@@ -79,12 +79,17 @@ export function checkOptions(options: MigrateBenchOptions): void {
   if (!Number.isSafeInteger(channels) || channels < 1 || channels > CHANNELS_MAX) {
     throw new RangeError(`--channels ${channels}: expected 1 to ${CHANNELS_MAX}`);
   }
-  if (!Number.isSafeInteger(runs) || runs < 1 || runs > RUNS_MAX) {
-    throw new RangeError(`--runs ${runs}: expected 1 to ${RUNS_MAX}`);
-  }
+  checkRuns(runs);
   const isWhole = Number.isSafeInteger(memoryBytes) && memoryBytes % PAGE_BYTES === 0;
   if (!isWhole || memoryBytes < MEMORY_BYTES_MIN) {
     throw new RangeError(`--memory ${memoryBytes}: expected pages of 4 KiB, at least 16 MiB`);
+  }
+}
+
+/** @throws {RangeError} saying what is possible. */
+export function checkRuns(runs: number): void {
+  if (!Number.isSafeInteger(runs) || runs < 1 || runs > RUNS_MAX) {
+    throw new RangeError(`--runs ${runs}: expected 1 to ${RUNS_MAX}`);
   }
 }
 

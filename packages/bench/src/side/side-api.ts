@@ -90,6 +90,8 @@ export type SourceCommands = {
   pump: { argument: Address; answer: PumpReport };
   /** Milliseconds of dirty syncs of an idle guest of so many bytes, all of them touched. */
   idleSyncs: { argument: number; answer: readonly number[] };
+  /** The same with some pages of all that memory written before each, far apart. */
+  scatteredSyncs: { argument: number; answer: readonly number[] };
 };
 
 export type DestinationCommands = {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { idleSyncs } from './idle-syncs.ts';
+import { scatteredSyncs } from './scattered-syncs.ts';
 import { serveSide } from './serve-side.ts';
 import type { SourceCommands } from './side-api.ts';
 import { Source } from './source.ts';
@@ -21,6 +22,7 @@ serveSide<SourceCommands>({
   preparePump: async (channels) => await created().preparePump(channels),
   pump: async (address) => await created().pump(address),
   idleSyncs: async (memoryBytes) => await Promise.resolve(idleSyncs(memoryBytes)),
+  scatteredSyncs: async (memoryBytes) => await Promise.resolve(scatteredSyncs(memoryBytes)),
 });
 
 function created(): Source {

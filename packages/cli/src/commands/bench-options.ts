@@ -1,3 +1,4 @@
+import type { BenchPeer, PeerOptions } from '@godwit/bench';
 import { InvalidArgumentError } from 'commander';
 
 import { UsageError } from '../errors.ts';
@@ -37,4 +38,9 @@ export async function asUsage<Result>(result: Promise<Result>): Promise<Result> 
     if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
     throw error;
   });
+}
+
+/** @param command what starts it, if that is not the usual one. */
+export function peerOptions(type: BenchPeer, command: string | undefined): PeerOptions {
+  return command === undefined ? { type } : { type, command };
 }

@@ -10,7 +10,6 @@ import {
   benchTransports,
   defaultGuest,
   type MigrateBenchOptions,
-  type PeerOptions,
   migrationChart,
   resultLines,
 } from '@godwit/bench';
@@ -18,8 +17,9 @@ import { type Workload, workloads } from '@godwit/guest';
 import { type Command, Option } from 'commander';
 
 import { parseSize } from '../sizes.ts';
-import { asUsage, checkCount, checkSize, interruptible } from './bench-options.ts';
+import { asUsage, checkCount, checkSize, interruptible, peerOptions } from './bench-options.ts';
 import { addScale } from './bench-scale.ts';
+import { addTargets } from './bench-targets.ts';
 
 const RATE = 'how many pages it visits, 0: as many as it can (default: 0; 100000 in postcopy)';
 
@@ -75,6 +75,7 @@ export function registerBench(program: Command): void {
     .option('--svg <file>', 'also draw throughput over time and fault latencies')
     .action(runBench);
   addScale(bench);
+  addTargets(bench);
 }
 
 async function runBench(options: CommandOptions): Promise<void> {
@@ -97,9 +98,7 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   const job = { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
-  return options.peer === undefined ? job : { ...job, peer: peerOptions(options.peer, options) };
-}
-
-function peerOptions(type: BenchPeer, { qemu }: CommandOptions): PeerOptions {
-  return qemu === undefined ? { type } : { type, command: qemu };
+  return options.peer === undefined
+    ? job
+    : { ...job, peer: peerOptions(options.peer, options.qemu) };
 }
