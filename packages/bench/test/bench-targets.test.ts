@@ -41,6 +41,16 @@ test('jobs are measured one after the other, and one that fails is told of', asy
   expect(sync?.figures[0]?.ours?.median).toBeGreaterThan(0);
 });
 
+test('where QEMU fails, ours is measured alone', async () => {
+  const command = process.execPath; // it tells a version, and knows nothing else of QEMU
+  const specs = [small('precopy-unix')];
+  const plan = { specs, runs: 1, peer: { type: 'qemu', command } } as const;
+  const { rows } = await benchTargets(plan, { signal });
+  expect(rows[0]?.failed).toBeUndefined();
+  expect(rows[0]?.peerFailed).toMatch(/./);
+  expect(rows[0]?.figures[0]).toMatchObject({ key: 'rate', ours: expect.anything() });
+});
+
 test('an interrupted benchmark is no job that failed', async () => {
   const controller = new AbortController();
   const rows: unknown[] = [];

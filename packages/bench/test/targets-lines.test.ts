@@ -18,7 +18,7 @@ const compared = [
 ];
 
 function linesOf(...figures: ReturnType<typeof figure>[]): string[] {
-  const row = { key: 'precopy-unix', label: 'precopy, 1 GiB', figures };
+  const row = { key: 'precopy-unix', label: 'precopy, 1 GiB', figures, peerFailed: 'it ended' };
   const failed = { key: 'postcopy', label: 'postcopy', figures: [], failed: 'it never ended' };
   const qemu = { command: 'qemu', version: '10.0.13', accelerator: 'kvm' } as const;
   const peer = { type: 'qemu', ...qemu } as const;
@@ -44,6 +44,7 @@ test('a figure stands beside its limit, QEMU, its targets, and which of them it 
     'missed: ≥ 0.9 of the limit',
   ]);
   expect(lines.slice(7)).toEqual([
+    '  without QEMU: it ended',
     'postcopy: postcopy',
     '  failed: it never ended',
     '',

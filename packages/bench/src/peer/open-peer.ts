@@ -12,10 +12,15 @@ export interface Peer extends AsyncDisposable {
   measure(forwards: boolean): Promise<readonly PeerRun[]>;
 }
 
+/** It is the other engine that has failed, or took too long: ours can be measured without it. */
+export class PeerError extends Error {
+  override readonly name = 'PeerError';
+}
+
 /**
  * @returns undefined unless a peer was asked for.
  * @throws {RangeError} the one that was named cannot be started.
- * @throws {Error} it ended, or took too long.
+ * @throws {PeerError} it ended, or took too long; so does `measure`.
  */
 export async function openPeer(
   stage: Omit<PeerStage, 'launcher' | 'command' | 'version'>,
@@ -26,10 +31,10 @@ export async function openPeer(
   if (!found.found) return missingPeer(found.reason);
   const { command, version } = found;
   const launcher = await findLauncher();
-  const qemu = await QemuPeer.start({ ...stage, launcher, command, version });
+  const qemu = await asPeerError(QemuPeer.start({ ...stage, launcher, command, version }));
   return {
     description: qemu.description,
-    measure: async (forwards) => await measureVariants(qemu, stage.options, forwards),
+    measure: async (forwards) => await asPeerError(measureVariants(qemu, stage.options, forwards)),
     [Symbol.asyncDispose]: async () => await qemu[Symbol.asyncDispose](),
   };
 }
@@ -53,4 +58,10 @@ async function measureVariants(
     runs.push(await qemu.measure(variant));
   }
   return forwards ? runs : runs.toReversed();
+}
+
+async function asPeerError<Result>(result: Promise<Result>): Promise<Result> {
+  return await result.catch((error: unknown) => {
+    throw new PeerError((error as Error).message, { cause: error });
+  });
 }

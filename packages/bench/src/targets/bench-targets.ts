@@ -7,6 +7,7 @@ import {
   type PeerOptions,
 } from '../migrate/options.ts';
 import { findQemu } from '../peer/find-qemu.ts';
+import { PeerError } from '../peer/open-peer.ts';
 import type { PeerDescription } from '../peer/peer-runs.ts';
 import type { SourceCommands } from '../side/side-api.ts';
 import { SideProcess } from '../side/side-process.ts';
@@ -29,6 +30,8 @@ export interface TargetRow {
   readonly figures: readonly JudgedFigure[];
   /** Why there is nothing to tell. */
   readonly failed?: string;
+  /** Why the other engine is left out, which cannot do this job: ours was measured alone. */
+  readonly peerFailed?: string;
 }
 
 export interface TargetsResult {
@@ -52,6 +55,7 @@ export interface TargetsHooks {
 interface Outcome {
   readonly figures: readonly JudgedFigure[];
   readonly failed?: string;
+  readonly peerFailed?: string;
   readonly peer?: PeerDescription;
 }
 
@@ -92,10 +96,27 @@ async function measureOrFail(
 ): Promise<Outcome> {
   try {
     if (spec.type === 'dirty-sync') return await measureDirtySyncs(spec, hooks);
-    return await measureMigrations(spec, options, hooks);
+    return await measureWithPeer(spec, options, hooks);
   } catch (error) {
     hooks.signal.throwIfAborted();
     return { figures: [], failed: (error as Error).message };
+  }
+}
+
+/** Once more without the peer, if it was the peer that failed. */
+async function measureWithPeer(
+  spec: MigrateSpec,
+  options: TargetsOptions,
+  hooks: TargetsHooks,
+): Promise<Outcome> {
+  try {
+    return await measureMigrations(spec, options, hooks);
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error;
+    hooks.signal.throwIfAborted();
+    const { specs, runs } = options;
+    const outcome = await measureMigrations(spec, { specs, runs }, hooks);
+    return { ...outcome, peerFailed: error.message };
   }
 }
 

@@ -64,7 +64,7 @@ export const targetSpecs: readonly TargetSpec[] = [
   {
     type: 'migrate',
     key: 'postcopy-trickle',
-    label: 'postcopy, 256 MiB, unix, bulk at 1 MiB/s: every page is requested',
+    label: 'postcopy, 256 MiB, unix, swept, bulk at a trickle of 1 MiB/s',
     options: {
       mode: 'postcopy',
       transport: 'unix',

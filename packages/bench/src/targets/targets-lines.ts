@@ -44,6 +44,7 @@ export function targetsLines({ machine, runs, peer, rows }: TargetsResult): stri
     ...rows.flatMap((row) => [
       `${row.key}: ${row.label}`,
       ...row.figures.map((figure) => line(cellsOf(figure))),
+      ...(row.peerFailed === undefined ? [] : [`  without QEMU: ${row.peerFailed}`]),
       ...(row.failed === undefined ? [] : [`  failed: ${row.failed}`]),
     ]),
     '',
