@@ -71,6 +71,19 @@ test('before anything is agreed on no page is taken', async () => {
   expect(pageOf(ram[0], 0).every((byte) => byte === 0)).toBe(true);
 });
 
+test('what a source still sends behind its giving up is thrown away as well', async () => {
+  const { destination, ram, source } = await listening();
+  source.send(source.start(ram));
+  await reaches(destination, 'active');
+  const all = runFrame(FrameType.PAGES, PAGES, PAGES * pageBytes);
+  const more = Array.from({ length: 64 }, () => all);
+  source.send(all, control({ t: 'abandon', why: 'cancelled' }), ...more);
+  await reaches(destination, 'failed');
+  for (let page = 0; page < PAGES; page++) {
+    expect(pageOf(ram[0], page).every((byte) => byte === 0)).toBe(true);
+  }
+});
+
 const listen = control({ t: 'listen' });
 const early = {
   'pages behind a DISCARD': [changes.DISCARD, changes.PAGES],

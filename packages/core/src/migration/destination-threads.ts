@@ -87,7 +87,14 @@ export class DestinationThreads {
     for (let i = this.#pageReceivers.length; i < count; i++) {
       this.#pageReceivers.push(this.#bulkReceiver('page', FIRST_PAGE_READER + i));
     }
-    await Promise.all(this.#pageReceivers.map((thread) => thread.call('ready', undefined)));
+    const wanted = this.#pageReceivers.slice(0, count);
+    try {
+      await Promise.all(wanted.map(async (thread) => await thread.call('ready', undefined)));
+    } catch (error) {
+      const threads = this.#pageReceivers.splice(0); // the next source is given others
+      await Promise.all(threads.map(async (thread) => await thread.end()));
+      throw error;
+    }
     this.gate.pageChannels = count;
   }
 
@@ -103,8 +110,14 @@ export class DestinationThreads {
   async preparePostcopy(): Promise<void> {
     const { gate } = this;
     if (gate.userfaultfd < 0) gate.userfaultfd = openFaultSource();
-    watchMissing(gate.userfaultfd, this.blocks);
-    unwatchMissing(gate.userfaultfd, this.blocks);
+    try {
+      watchMissing(gate.userfaultfd, this.blocks);
+      unwatchMissing(gate.userfaultfd, this.blocks);
+    } catch (error) {
+      closeFaultSource(gate.userfaultfd); // some blocks would stay watched, and nobody would serve them
+      gate.userfaultfd = -1;
+      throw error;
+    }
     await this.fault.call('watch', gate.userfaultfd);
   }
 

@@ -202,9 +202,11 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
         return false;
       case 'receiving':
         this.#incoming.discard();
+        this.#incoming.throwAway();
         this.#fail(reason);
         return true;
       case 'discarded':
+        this.#incoming.throwAway();
         this.#fail(reason);
         return true;
       case 'loaded':

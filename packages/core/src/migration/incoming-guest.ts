@@ -1,7 +1,7 @@
 import { ChannelError, type ControlMessage, type ReceivedProof } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import { discardPages } from '../memory/guest-ram.ts';
+import { discardPages, endMissing } from '../memory/guest-ram.ts';
 import { hasCapability, reasonToRefuse } from './adoption.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -62,7 +62,11 @@ export class IncomingGuest {
         return `capability 'postcopy-ram' cannot be had here (${message}): ${hint}`;
       }
     }
-    await this.#threads.preparePageChannels(start.channels ?? 0);
+    try {
+      await this.#threads.preparePageChannels(start.channels ?? 0);
+    } catch (error) {
+      return `${start.channels} page channels cannot be had here: ${(error as Error).message}`;
+    }
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
@@ -123,12 +127,18 @@ export class IncomingGuest {
     return true;
   }
 
-  /** It is the source's again: what has arrived here is nothing. */
+  /** It is the source's again: what has arrived here is nothing. `throwAway` follows. */
   discard(): void {
     this.expect('discard', 'receiving', 'loaded');
     this.#phase = 'discarded';
+  }
+
+  /** Empties RAM, once nobody reads the link any more: what came later would stay for the next guest. */
+  throwAway(): void {
+    this.expect('throwAway', 'discarded');
     for (const block of this.#guest.ram) {
       discardPages(block, 0, block.byteLength / block.pageBytes);
+      endMissing(block);
     }
   }
 }

@@ -68,9 +68,13 @@ export class SourceLink implements AsyncDisposable {
   /** Requests are answered from now on, on this channel if there is one. */
   serveRequests(urgent: Channel | undefined): void {
     this.#urgent = urgent;
-    this.#main.limitUnsent(urgent === undefined ? UNSENT_BYTES_SHARED : UNSENT_BYTES);
+    if (this.#lost !== undefined) {
+      urgent?.shutdown(); // before a thread could wait for a peer that reads nothing
+      throw this.#lost;
+    }
+    const unsent = urgent === undefined ? UNSENT_BYTES_SHARED : UNSENT_BYTES;
+    for (const channel of [this.#main, ...this.#pages]) channel.limitUnsent(unsent);
     urgent?.limitUnsent(UNSENT_BYTES_URGENT);
-    for (const channel of this.#pages) channel.limitUnsent(UNSENT_BYTES);
     this.#threads.control.urgentDescriptor = urgent?.descriptor ?? -1;
   }
 
@@ -142,7 +146,7 @@ export class SourceLink implements AsyncDisposable {
    */
   async #transferBy({ rate, pass }: TransferRequest): Promise<TransferResult> {
     const { sender, pageSenders, control } = this.#threads;
-    // Without the urgent channel requested pages leave through the ram-sender, which alone claims them.
+    // Without the urgent channel requested pages leave with the bulk: the ram-sender helps with both.
     const isShared = rate === 'postcopy' && control.urgentDescriptor < 0;
     const senders = pageSenders.length + (isShared ? 1 : 0);
     const sync = ++this.#syncs;

@@ -23,7 +23,7 @@ import { Placing, PlacingGate } from './placing-gate.ts';
 const PAGE_BYTES = 4096;
 const PAGES = 256;
 /** As often as the compiler asks for; some ten milliseconds. */
-const ROUNDS = 600;
+const ROUNDS = 250;
 
 /** Sends pages of nothing to nowhere. */
 export function rehearseSending(): void {

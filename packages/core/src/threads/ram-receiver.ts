@@ -50,6 +50,13 @@ const counters = new Counters(receiverCounters, data.counters);
 const placer = new PagePlacer({ blocks, received, requested, ledger, counters, gate }, () =>
   report({ type: 'complete' }),
 );
+let byteSource: ByteSource = () => 0;
+/** Of all links: to get its memory anew takes milliseconds, which a recovery would wait for. */
+const frameReader = new FrameReader(
+  (address, byteLength) => byteSource(address, byteLength),
+  STAGING_BYTES,
+  READ_AHEAD_BYTES,
+);
 /** Sync points of this link that have been passed. */
 let syncs = 0;
 /** What is not received has become missing: pages are stale or not there from now on. */
@@ -66,8 +73,10 @@ serveThread<RamReceiverCommands>({
   run(descriptor) {
     syncs = 0;
     isThinned = false;
-    const reader = new FrameReader(sourceOf(descriptor), STAGING_BYTES, READ_AHEAD_BYTES);
-    while (reader.next(limits)) receiveFrame(reader);
+    byteSource = sourceOf(descriptor);
+    frameReader.reset();
+    frameReader.readAheadBytes = READ_AHEAD_BYTES;
+    while (frameReader.next(limits)) receiveFrame(frameReader);
   },
 });
 

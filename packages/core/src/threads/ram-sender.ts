@@ -175,7 +175,7 @@ function waitForTurn(order: TransferOrder): boolean {
   }
 }
 
-/** Without the urgent channel the return path leaves requests in a ring; only this thread claims then. */
+/** Without the urgent channel the return path leaves requests in a ring, and the senders claim them. */
 function serveRequests(): void {
   for (;;) {
     const request = control.takeRequest();

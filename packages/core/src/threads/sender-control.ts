@@ -22,7 +22,7 @@ export type Rate = 'precopy' | 'postcopy' | 'unlimited';
  * | wake | everybody, counting up | ram-sender, which sleeps on it |
  * | urgent descriptor | main, before the destination may ask | return-path |
  * | next chunk: how far the bulk of this transfer is | main, before a transfer; every sender, counting up | senders |
- * | requests: a ring of pages, not claimed; head | ram-sender | return-path |
+ * | requests: a ring of pages, not claimed; head | every sender, by exchange | return-path |
  * | tail and entries | return-path | ram-sender |
  * | bandwidths | main | ram-sender |
  */
@@ -110,12 +110,15 @@ export class SenderControl {
 
   /** @returns the next requested page as [block, page], or nothing. */
   takeRequest(): readonly [number, number] | undefined {
-    const head = Atomics.load(this.#words, REQUESTS_HEAD);
-    if (head === Atomics.load(this.#words, REQUESTS_TAIL)) return undefined;
-    const at = REQUESTS + (head & (REQUESTS_MAX - 1)) * 2;
-    const request = [this.#words[at] as number, this.#words[at + 1] as number] as const;
-    Atomics.store(this.#words, REQUESTS_HEAD, head + 1);
-    return request;
+    for (;;) {
+      const head = Atomics.load(this.#words, REQUESTS_HEAD);
+      if (head === Atomics.load(this.#words, REQUESTS_TAIL)) return undefined;
+      const at = REQUESTS + (head & (REQUESTS_MAX - 1)) * 2;
+      const request = [this.#words[at] as number, this.#words[at + 1] as number] as const;
+      // Of several senders one gets it; an entry that was overwritten meanwhile is nobody's.
+      const found = Atomics.compareExchange(this.#words, REQUESTS_HEAD, head, head + 1);
+      if (found === head) return request;
+    }
   }
 
   /** Forgets the requests of an old link; only while neither thread runs. */
