@@ -41,6 +41,7 @@ describe.each(modes)('%s', (mode) => {
       transport: random.pick(transports),
       workload: random.pick(['sweep', 'random', 'zipf'] as const),
       preempt: random.chance(0.7),
+      ...(random.chance(0.4) ? { channels: random.between(1, 4) } : {}),
       memory: '8M',
       vcpus: random.between(1, 3),
       parameters: postcopy ? endless : fast,

@@ -85,6 +85,13 @@ function findings(host: HostCapabilities): Finding[] {
       detail: 'guest RAM has its names in /proc/PID/maps',
       remedies: ['run a kernel with CONFIG_ANON_VMA_NAME; only for looking at'],
     },
+    {
+      name: 'zero page',
+      capability: host.zeroPage,
+      required: false,
+      detail: 'memory that was only read is known to be zero without a look',
+      remedies: ['leave the kernel its zero page (PVM: no pvm_no_zero_page); only for speed'],
+    },
   ];
 }
 

@@ -16,6 +16,7 @@ const host: HostCapabilities = {
   memfd: yes,
   kvm: yes,
   mappingNames: yes,
+  zeroPage: yes,
   memory: { totalBytes: 2 ** 34, availableBytes: 2 ** 33 },
   sockets: { sendBytesMax: 212_992 },
 };
@@ -50,11 +51,14 @@ test.each(['pagemapScan', 'wpAsync'] as const)('without %s a host is not fit', (
   expect(isFit({ ...host, [name]: { available: false, reason: 'ENOTTY' } })).toBe(false);
 });
 
-test.each(['memfd', 'kvm', 'mappingNames'] as const)('without %s a host is still fit', (name) => {
-  const without = { ...host, [name]: { available: false, reason: 'ENOENT' } };
-  expect(isFit(without)).toBe(true);
-  expect(doctorLines(without).join('\n')).toMatch(/^absent .*ENOENT$/m);
-});
+test.each(['memfd', 'kvm', 'mappingNames', 'zeroPage'] as const)(
+  'without %s a host is still fit',
+  (name) => {
+    const without = { ...host, [name]: { available: false, reason: 'ENOENT' } };
+    expect(isFit(without)).toBe(true);
+    expect(doctorLines(without).join('\n')).toMatch(/^absent .*ENOENT$/m);
+  },
+);
 
 test('user-mode-only faults are enough, and what would widen them is named', () => {
   const how = 'user-mode-only';

@@ -1,7 +1,8 @@
 import { pageBytes, probeHost } from '@godwit/posix';
 import { type Address, encodeDevice, FrameType } from '@godwit/transport';
 import { once } from 'node:events';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { writeSync } from 'node:fs';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DestinationMigration } from '../src/migration/destination.ts';
 import { control, HandMadeSource, parameters, QuietGuest, runFrame } from './hand-made-peer.ts';
 import { pageOf, realRam } from './real-ram.ts';
@@ -105,6 +106,61 @@ test.skipIf(!probeHost().userfaultfd.available).each(Object.entries(early))(
     expect(pageOf(ram[0], 1).every((byte) => byte === 0)).toBe(true);
   },
 );
+
+describe('a page channel', () => {
+  /** Adopted, with one page channel. */
+  async function withPages() {
+    const it = await listening();
+    it.source.send(it.source.start(it.ram, ['multifd'], 1));
+    await reaches(it.destination, 'active');
+    return { ...it, pages: await it.source.openPages(0) };
+  }
+  const all = runFrame(FrameType.PAGES, PAGES, PAGES * pageBytes);
+  const sync = control({ t: 'sync', n: 1 });
+
+  test('is not had beyond what was agreed on', async () => {
+    const { source } = await withPages();
+    await expect(source.openPages(1)).rejects.toMatchObject({ code: 'ERR_REFUSED' });
+  });
+
+  test('holds back what follows on main until its own pages are in', async () => {
+    const { ram, source, pages } = await withPages();
+    source.send(sync, device);
+    writeSync(pages.descriptor, Buffer.concat([all, sync]));
+    await source.hears('loaded'); // and not 'failed', for pages that have not arrived
+    expect(pageOf(ram[0], PAGES - 1).every((byte) => byte === 0xff)).toBe(true);
+  });
+
+  const late = { PAGES: [all], ZERO: [allZero], 'a sync point out of turn': [sync] };
+  test.each(Object.entries(late))(
+    'that brings %s after the device state ends the link, and memory is as it was',
+    async (_name, frames) => {
+      const { destination, guest, ram, source, pages } = await withPages();
+      writeSync(pages.descriptor, Buffer.concat([all, sync]));
+      source.send(sync, device);
+      await source.hears('loaded');
+      writeSync(pages.descriptor, Buffer.concat(frames));
+      await reaches(destination, 'postcopy-paused');
+      expect(guest.running).toBe(false);
+      expect(pageOf(ram[0], 0).every((byte) => byte === 0xff)).toBe(true);
+    },
+  );
+
+  const foreign = {
+    DEVICE: device,
+    DISCARD: changes.DISCARD,
+    'the order to run': control({ t: 'run', paused: false }),
+  };
+  test.each(Object.entries(foreign))(
+    'that says what main says (%s) fails it',
+    async (_name, frame) => {
+      const { destination, guest, pages } = await withPages();
+      writeSync(pages.descriptor, frame);
+      await reaches(destination, 'failed');
+      expect(guest.running).toBe(false);
+    },
+  );
+});
 
 test('a precopy with a page missing is refused before the guest could run', async () => {
   const { destination, guest, ram, source } = await listening();

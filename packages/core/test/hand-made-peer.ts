@@ -12,6 +12,7 @@ import {
   FRAME_HEADER_BYTES,
   type FrameType,
   newSession,
+  type Session,
 } from '@godwit/transport';
 import { onTestFinished } from 'vitest';
 import type { Guest } from '../src/guest.ts';
@@ -55,19 +56,31 @@ export class QuietGuest implements Guest {
 
 /** A source that says what it is told to, in whatever order. */
 export class HandMadeSource {
-  readonly session = newSession();
   readonly channel: Channel;
+  readonly #address: Address;
+  readonly #session: Session;
   #heard = '';
 
-  private constructor(channel: Channel) {
+  private constructor(channel: Channel, address: Address, session: Session) {
     this.channel = channel;
+    this.#address = address;
+    this.#session = session;
     onTestFinished(() => channel.close());
   }
 
   static async open(address: Address): Promise<HandMadeSource> {
     const session = newSession();
     const options = { session, role: 'main', epoch: 0, newSession: true } as const;
-    return new HandMadeSource(await dial(address, { ...options, timeoutMillis: 5000 }));
+    const channel = await dial(address, { ...options, timeoutMillis: 5000 });
+    return new HandMadeSource(channel, address, session);
+  }
+
+  /** A page channel of the same link. */
+  async openPages(index: number): Promise<Channel> {
+    const options = { session: this.#session, role: 'page', epoch: 0, index } as const;
+    const channel = await dial(this.#address, { ...options, timeoutMillis: 5000 });
+    onTestFinished(() => channel.close());
+    return channel;
   }
 
   /** All in one write. */
@@ -91,9 +104,11 @@ export class HandMadeSource {
     }
   }
 
-  start(ram: readonly RamBlock[], caps: readonly string[] = []): Uint8Array {
+  /** @param channels of pages, with the capability multifd. */
+  start(ram: readonly RamBlock[], caps: readonly string[] = [], channels = 0): Uint8Array {
     const blocks = ram.map((block) => [block.id, block.byteLength] as const);
-    return control({ t: 'start', page: pageBytes, blocks, caps, uuid: null });
+    const start = { t: 'start', page: pageBytes, blocks, caps, uuid: null } as const;
+    return control(channels === 0 ? start : { ...start, channels });
   }
 }
 

@@ -1,17 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  Advice,
-  advise,
-  closeDescriptor,
-  mapAnonymous,
-  openPagemap,
-  pageBytes,
-  PageCategory,
-  PagemapScanner,
-  unmap,
-  viewMemory,
-} from '@godwit/posix';
+import { Advice, advise, pageBytes, viewMemory } from '@godwit/posix';
 import { onTestFinished } from 'vitest';
 import { allocateRam } from '../src/memory/guest-ram.ts';
 import { PageBitmap } from '../src/memory/page-bitmap.ts';
@@ -69,23 +58,4 @@ export function bitmapWith(pageCount: number, pages: Iterable<number>): PageBitm
   const bitmap = new PageBitmap(pageCount);
   for (const page of pages) bitmap.add(page);
   return bitmap;
-}
-
-/** Some kernels (under PVM: `pvm_no_zero_page`) give a page of its own even to who only reads. */
-export function hasZeroPage(): boolean {
-  const address = mapAnonymous(pageBytes);
-  const pagemap = openPagemap();
-  try {
-    new Uint8Array(viewMemory(address, pageBytes)).at(0);
-    const found = new PagemapScanner(1).scan(pagemap, address, address + pageBytes, {
-      writeProtect: false,
-      categoryMask: PageCategory.PFNZERO,
-      categoryAnyOf: 0,
-      returnMask: PageCategory.PFNZERO,
-    });
-    return found > 0;
-  } finally {
-    closeDescriptor(pagemap);
-    unmap(address, pageBytes);
-  }
 }

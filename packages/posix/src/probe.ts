@@ -47,6 +47,8 @@ export interface HostCapabilities {
   readonly kvm: Capability;
   /** Names of anonymous mappings in /proc/self/maps. */
   readonly mappingNames: Capability;
+  /** Memory that is only read takes no page of its own, and the kernel tells it by PFNZERO. */
+  readonly zeroPage: Capability;
   readonly memory: {
     readonly totalBytes: number;
     /** Without swapping, and within the limit of this process's control group. */
@@ -78,6 +80,7 @@ export function probeHost(): HostCapabilities {
     memfd: attempt(() => closeDescriptor(createMemfd('probe'))),
     kvm: attempt(tryKvm),
     mappingNames: attempt(tryMappingName),
+    zeroPage: attempt(tryZeroPage),
     memory: {
       totalBytes: totalmem(),
       availableBytes: Math.min(freemem(), process.availableMemory()),
@@ -164,6 +167,14 @@ function tryKvm(): void {
     checkIoctl('ioctl KVM_GET_API_VERSION', kvm, KVM_GET_API_VERSION, 0);
   } finally {
     closeDescriptor(kvm);
+  }
+}
+
+function tryZeroPage(): void {
+  using memory = new NativeBuffer(pageBytes);
+  memory.bytes.at(0); // a read
+  if (scanPage(memory.address, false, PageCategory.PFNZERO) !== 1) {
+    throw new Error('the kernel gives pages of their own to who only reads');
   }
 }
 

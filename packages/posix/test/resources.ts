@@ -1,15 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { closeDescriptor } from '../src/io.ts';
 import { createMemfd, setFileBytes } from '../src/memory-files.ts';
-import {
-  NativeBuffer,
-  mapAnonymous,
-  mapShared,
-  pageBytes,
-  unmap,
-  viewMemory,
-} from '../src/mmap.ts';
-import { openPagemap, PageCategory, PagemapScanner } from '../src/pagemap.ts';
+import { NativeBuffer, mapAnonymous, mapShared, unmap, viewMemory } from '../src/mmap.ts';
 import { type UserfaultfdSupport, openUserfaultfd, probeUserfaultfd } from '../src/userfaultfd.ts';
 
 /** How this process may have a userfaultfd; undefined where it may not, and tests are skipped. */
@@ -62,24 +54,5 @@ function supportOrUndefined(): UserfaultfdSupport | undefined {
     return probeUserfaultfd();
   } catch {
     return undefined;
-  }
-}
-
-/** Some kernels (under PVM: `pvm_no_zero_page`) give a page of its own even to who only reads. */
-export function hasZeroPage(): boolean {
-  const address = mapAnonymous(pageBytes);
-  const pagemap = openPagemap();
-  try {
-    new Uint8Array(viewMemory(address, pageBytes)).at(0);
-    const found = new PagemapScanner(1).scan(pagemap, address, address + pageBytes, {
-      writeProtect: false,
-      categoryMask: PageCategory.PFNZERO,
-      categoryAnyOf: 0,
-      returnMask: PageCategory.PFNZERO,
-    });
-    return found > 0;
-  } finally {
-    closeDescriptor(pagemap);
-    unmap(address, pageBytes);
   }
 }

@@ -45,7 +45,7 @@ async function dialUrgent(
 /**
  * Learns how far the destination got and what it lacks, and opens the urgent channel meanwhile.
  *
- * @returns how far the guest got there; when all is there, without an urgent channel.
+ * @returns how far the guest got there.
  */
 export async function takeUp(
   context: SourceContext,
@@ -58,22 +58,23 @@ export async function takeUp(
   dialling.catch(() => undefined); // awaited below, on each way out
   try {
     const phase = await exchangeBitmaps(context);
-    if (phase !== 'complete') context.link.serveRequests(await dialling);
-    else await closeUnused(dialling, givenUp);
+    if (phase === 'complete') givenUp.abort(); // what stands already ends with the link, not before
+    context.link.serveRequests(await opened(dialling, phase));
     return phase;
   } catch (error) {
-    await closeUnused(dialling, givenUp);
+    givenUp.abort();
+    const urgent = await dialling.catch(() => undefined);
+    urgent?.close();
     throw error;
   }
 }
 
-async function closeUnused(
+/** When all is there, an urgent channel is of no use, and nothing is lost with it. */
+async function opened(
   dialling: Promise<Channel | undefined>,
-  givenUp: AbortController,
-): Promise<void> {
-  givenUp.abort();
-  const urgent = await dialling.catch(() => undefined);
-  urgent?.close();
+  phase: DestinationPhase,
+): Promise<Channel | undefined> {
+  return await (phase === 'complete' ? dialling.catch(() => undefined) : dialling);
 }
 
 /** Opens the page channels, if they were agreed on. */
