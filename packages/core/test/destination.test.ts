@@ -1,24 +1,24 @@
-import { pageBytes, probeHost } from '@godwit/posix';
+import { pageBytes, probeHost, unsentBytes } from '@godwit/posix';
 import { type Address, encodeDevice, FrameType } from '@godwit/transport';
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DestinationMigration } from '../src/migration/destination.ts';
 import { control, HandMadeSource, parameters, QuietGuest, runFrame } from './hand-made-peer.ts';
-import { pageOf, realRam } from './real-ram.ts';
+import { newFolder, pageOf, realRam } from './real-ram.ts';
 
 const PAGES = 32;
 const device = encodeDevice(Uint8Array.of(1));
 const allZero = runFrame(FrameType.ZERO, PAGES, 0);
 const anyPort: Address = { type: 'tcp', host: '127.0.0.1', port: 0 };
 
-async function listening() {
+async function listening(at: Address = anyPort) {
   const ram = realRam([PAGES]);
   const guest = new QuietGuest(ram, false);
   const options = { parameters: () => parameters, vcpus: 1, blocktime: false };
   const destination = new DestinationMigration(guest, options);
   onTestFinished(async () => await destination.close());
-  const address = await destination.listen(anyPort);
+  const address = await destination.listen(at);
   return { destination, guest, ram, source: await HandMadeSource.open(address) };
 }
 
@@ -109,8 +109,8 @@ test.skipIf(!probeHost().userfaultfd.available).each(Object.entries(early))(
 
 describe('a page channel', () => {
   /** Adopted, with one page channel. */
-  async function withPages() {
-    const it = await listening();
+  async function withPages(at: Address = anyPort) {
+    const it = await listening(at);
     it.source.send(it.source.start(it.ram, ['multifd'], 1));
     await reaches(it.destination, 'active');
     return { ...it, pages: await it.source.openPages(0) };
@@ -124,8 +124,11 @@ describe('a page channel', () => {
   });
 
   test('holds back what follows on main until its own pages are in', async () => {
-    const { ram, source, pages } = await withPages();
+    const path = `${newFolder('/tmp')}/pages`; // a Unix socket tells when its bytes have been read
+    const { destination, ram, source, pages } = await withPages({ type: 'unix', path });
     source.send(sync, device);
+    await vi.waitUntil(() => unsentBytes(source.channel.descriptor) === 0, { timeout: 10_000 });
+    await destination.info(); // what the reader has told by now has been heard
     writeSync(pages.descriptor, Buffer.concat([all, sync]));
     await source.hears('loaded'); // and not 'failed', for pages that have not arrived
     expect(pageOf(ram[0], PAGES - 1).every((byte) => byte === 0xff)).toBe(true);
