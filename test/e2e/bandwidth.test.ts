@@ -5,7 +5,7 @@ import { converging } from '../support/parameters.ts';
 
 /** Of the limit, over a second. */
 const TOLERANCE = 0.05;
-const WINDOWS = 5;
+const WINDOWS = 3;
 
 /** Bytes per second that left the source, second by second. */
 async function measure(pair: Pair): Promise<number[]> {
