@@ -22,6 +22,8 @@ export interface DestinationOptions {
   readonly vcpus: number;
   /** Capability postcopy-blocktime. */
   readonly blocktime: boolean;
+  /** Page channels to be ready for while nobody waits; the source decides how many there are. Default 0. */
+  readonly pageChannels?: number;
 }
 
 interface DestinationEvents {
@@ -106,6 +108,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       throw new MigrationError('ERR_STATE', `the incoming migration is already in ${this.status}`);
     }
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
     this.#status.move('none', 'setup');
     this.#running = this.#run();
     return bound;
