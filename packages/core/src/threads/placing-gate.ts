@@ -22,7 +22,8 @@ const USERFAULTFD = 1;
 const BROKEN = 2;
 const ARRIVALS = 3;
 const PAGE_CHANNELS = 4;
-const BUSY = 5;
+const COMPRESSION = 5;
+const BUSY = 6;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -37,6 +38,7 @@ const SLEEP_MILLIS_MAX = 1000;
  * | broken | main thread: 1 when the link is dropped, 0 before the next one is read | readers that wait |
  * | arrivals | every reader, counting up at each sync point; main thread between two links | readers |
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
+ * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
  * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
@@ -69,6 +71,15 @@ export class PlacingGate {
 
   set pageChannels(count: number) {
     Atomics.store(this.#words, PAGE_CHANNELS, count);
+  }
+
+  /** Page channels may bring ZLIB_PAGES: the source has said so. */
+  get takesCompressed(): boolean {
+    return Atomics.load(this.#words, COMPRESSION) === 1;
+  }
+
+  set takesCompressed(isAgreed: boolean) {
+    Atomics.store(this.#words, COMPRESSION, isAgreed ? 1 : 0);
   }
 
   get mode(): Placing {
