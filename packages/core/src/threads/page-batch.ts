@@ -93,7 +93,7 @@ export class PageBatch {
     return zeros > 0 ? this.#takeZeros(block, page, zeros) : runs.others(page, limit);
   }
 
-  /** Adds one page that the caller has claimed itself, as it is: somebody may wait for it. */
+  /** Adds one page that the caller has claimed itself; never compressed, since somebody may wait for it. */
   addClaimed(block: number, page: number): void {
     const present = this.#tables.present[block] as PageBitmap;
     const contents = this.#contents[block] as PageContent;

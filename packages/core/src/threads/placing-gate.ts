@@ -22,8 +22,9 @@ const USERFAULTFD = 1;
 const BROKEN = 2;
 const ARRIVALS = 3;
 const PAGE_CHANNELS = 4;
-const COMPRESSION = 5;
-const BUSY = 6;
+const URGENT_SEPARATE = 5;
+const COMPRESSION = 6;
+const BUSY = 7;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -38,6 +39,7 @@ const SLEEP_MILLIS_MAX = 1000;
  * | broken | main thread: 1 when the link is dropped, 0 before the next one is read | readers that wait |
  * | arrivals | every reader, counting up at each sync point; main thread between two links | readers |
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
+ * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
  * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
@@ -73,6 +75,15 @@ export class PlacingGate {
     Atomics.store(this.#words, PAGE_CHANNELS, count);
   }
 
+  /** Requested pages have a channel and a reader of their own: the others may let them go first. */
+  get isUrgentSeparate(): boolean {
+    return Atomics.load(this.#words, URGENT_SEPARATE) === 1;
+  }
+
+  set isUrgentSeparate(separate: boolean) {
+    Atomics.store(this.#words, URGENT_SEPARATE, separate ? 1 : 0);
+  }
+
   /** Page channels may bring ZLIB_PAGES: the source has said so. */
   get takesCompressed(): boolean {
     return Atomics.load(this.#words, COMPRESSION) === 1;
@@ -90,6 +101,7 @@ export class PlacingGate {
   openLink(mode: Placing): void {
     Atomics.store(this.#words, MODE, mode);
     Atomics.store(this.#words, ARRIVALS, 0);
+    this.isUrgentSeparate = false;
     Atomics.store(this.#words, BROKEN, 0);
   }
 

@@ -26,7 +26,7 @@ import { Placing, PlacingGate } from './placing-gate.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
 import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
-import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
+import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
 
 /*
  * The destination's reader of the main channel; other threads of the same kind read the urgent channel
@@ -35,6 +35,8 @@ import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
 
 const STAGING_BYTES = 1024 * 1024;
 const READ_AHEAD_BYTES = 64 * 1024;
+/** In postcopy: what one read takes is not interrupted by who is woken meanwhile. */
+const READ_AHEAD_BYTES_POSTCOPY = 256 * 1024;
 const LONG_RUN_BYTES = 256 * 1024;
 
 const data = workerData as RamReceiverData;
@@ -121,6 +123,7 @@ function receiveRun(reader: FrameReader): void {
     // The urgent channel is open before postcopy listens, and silent until then.
     const isEarly = role === 'urgent' && placing !== Placing.BY_FAULT;
     if (placing === Placing.CLOSED || isEarly) throw unexpected(header);
+    if (role !== 'urgent' && placing === Placing.BY_FAULT && gate.isUrgentSeparate) yieldToGuest();
     reader.readAheadBytes = readAheadAfter(header, placing);
     if (header.type === FrameType.ZLIB_PAGES) return inflateRun(reader, placing);
     const isZero = header.type === FrameType.ZERO;
@@ -133,7 +136,8 @@ function receiveRun(reader: FrameReader): void {
 
 /** Pages that go straight into guest memory are copied once more where they were read ahead. */
 function readAheadAfter(header: FrameHeader, placing: Placing): number {
-  if (placing === Placing.BY_FAULT || header.type === FrameType.ZLIB_PAGES) return STAGING_BYTES;
+  if (placing === Placing.BY_FAULT) return READ_AHEAD_BYTES_POSTCOPY;
+  if (header.type === FrameType.ZLIB_PAGES) return STAGING_BYTES; // it is copied anyway
   // After a long run another one is likely: only its header is looked for.
   return header.bodyBytes >= LONG_RUN_BYTES ? FRAME_HEADER_BYTES : READ_AHEAD_BYTES;
 }
