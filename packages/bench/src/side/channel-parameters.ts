@@ -4,8 +4,8 @@ export function channelParameters(channels: number): Readonly<Record<string, num
 }
 
 /** What the source is told of compression. */
-export function compressionParameters(level: number | undefined): Readonly<Record<string, unknown>> {
-  return level === undefined
-    ? {}
-    : { 'multifd-compression': 'zlib', 'multifd-zlib-level': level };
+export function compressionParameters(
+  level: number | undefined,
+): Readonly<Record<string, unknown>> {
+  return level === undefined ? {} : { 'multifd-compression': 'zlib', 'multifd-zlib-level': level };
 }
