@@ -28,6 +28,7 @@ export const sharedCapabilities = [
 export const unsupportedCapabilities = [
   'xbzrle',
   'rdma-pin-all',
+  'zero-blocks',
   'auto-converge',
   'x-colo',
   'release-ram',

@@ -9,7 +9,14 @@ import {
   unsupportedParameters,
 } from '../src/parameters.ts';
 
+type NumberParameter = {
+  [Name in Parameter]: (typeof parameterRules)[Name] extends { kind: 'number' } ? Name : never;
+}[Parameter];
+
 const names = Object.keys(parameterRules) as Parameter[]; // a literal: no other keys
+const numbers = names.filter(
+  (name): name is NumberParameter => parameterRules[name].kind === 'number',
+);
 
 function expectRefusal(changes: Readonly<Record<string, unknown>>, message: string): void {
   expect(() => changeParameters(parameterDefaults, changes)).toThrow(
@@ -24,12 +31,15 @@ test("the defaults are QEMU's, and our own timeout", () => {
     'multifd-channels': 2,
     'avail-switchover-bandwidth': 0,
     'downtime-limit': 300,
+    'multifd-compression': 'none',
+    'multifd-zlib-level': 1,
+    'zero-page-detection': 'multifd',
     'x-handshake-timeout': 10_000,
   });
 });
 
 test('every whole number in its range is taken', () => {
-  const someChange = fc.constantFrom(...names).chain((name) => {
+  const someChange = fc.constantFrom(...numbers).chain((name) => {
     const { min, max } = parameterRules[name];
     return fc.tuple(
       fc.constant(name),
@@ -44,7 +54,7 @@ test('every whole number in its range is taken', () => {
   );
 });
 
-test.for(names)('%s is taken up to its limits and refused past them, in its unit', (name) => {
+test.for(numbers)('%s is taken up to its limits and refused past them, in its unit', (name) => {
   const { min, max, unit } = parameterRules[name];
   const message = `parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`;
   for (const value of [min, max]) {
@@ -55,12 +65,22 @@ test.for(names)('%s is taken up to its limits and refused past them, in its unit
   }
 });
 
-test.for(names)('%s is refused when it is not a whole number', (name) => {
+test.for(numbers)('%s is refused when it is not a whole number', (name) => {
   const { min, max, unit } = parameterRules[name];
   const message = `parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`;
   for (const value of [min + 0.5, NaN, '100', 100n, true, null, undefined, [100], {}]) {
     expectRefusal({ [name]: value }, message);
   }
+});
+
+test('a choice is one of its values and nothing else', () => {
+  const name = 'multifd-compression';
+  expect(changeParameters(parameterDefaults, { [name]: 'zlib' })[name]).toBe('zlib');
+  for (const value of ['Zlib', 'zlib ', '', 'lz4', 1, true, null, undefined, ['zlib'], {}]) {
+    expectRefusal({ [name]: value }, `parameter '${name}' expects one of none, zlib`);
+  }
+  const refusal = `parameter '${name}' expects one of none, zlib; 'zstd' is not supported`;
+  expectRefusal({ [name]: 'zstd' }, refusal);
 });
 
 test.for(unsupportedParameters)('%s is refused by name', (name) => {

@@ -100,8 +100,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   setParameters(parameters: Parameters): void {
     this.#parameters = parameters;
-    const { control } = this.#threads;
-    control.setBandwidths(parameters['max-bandwidth'], parameters['max-postcopy-bandwidth']);
+    this.#threads.control.setParameters(parameters);
   }
 
   /** A wish, as in QEMU: if precopy converges first, the migration completes as precopy. */
