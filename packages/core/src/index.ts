@@ -1,3 +1,4 @@
+export { type Address, formatAddress, parseAddress } from '@godwit/transport';
 export {
   type Capabilities,
   type Capability,
@@ -15,6 +16,7 @@ export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
+export { viewRam } from './memory/ram-view.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,

@@ -18,10 +18,10 @@ import { destinationTransitions, type DestinationStatus, StatusMachine } from '.
 export interface DestinationOptions {
   readonly parameters: () => Parameters;
   readonly uuid?: string | undefined;
-  /** How many vCPU threads may fault; for the time in which all of them wait. */
-  readonly vcpus: number;
-  /** Capability postcopy-blocktime. */
-  readonly blocktime: boolean;
+  /** How many vCPU threads may fault, for the time in which all of them wait; default 1. */
+  readonly vcpus?: number;
+  /** Capability postcopy-blocktime; default false. */
+  readonly blocktime?: boolean;
 }
 
 interface DestinationEvents {
@@ -37,6 +37,11 @@ const LAST_WORD_MILLIS = 1000;
  * from then on it is this side's, whatever becomes of the link.
  */
 export class DestinationMigration extends EventEmitter<DestinationEvents> {
+  /**
+   * Resolves when the migration has ended, well or not, and has let go of everything; never rejects.
+   * After `completed` that is when the source has noted it, or on `close`.
+   */
+  readonly ended: Promise<void>;
   readonly #options: DestinationOptions;
   readonly #status: StatusMachine<typeof destinationTransitions>;
   readonly #threads: DestinationThreads;
@@ -46,11 +51,12 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
+  #tellEnd: () => void = () => undefined;
 
   constructor(guest: Guest, options: DestinationOptions) {
     super();
     this.#options = options;
-    this.#threads = new DestinationThreads(guest.ram, options.vcpus);
+    this.#threads = new DestinationThreads(guest.ram, options.vcpus ?? 1);
     this.#incoming = new IncomingGuest(guest, this.#threads);
     this.#doorkeeper = new Doorkeeper({
       phase: () => this.#incoming.phase,
@@ -64,6 +70,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     });
     this.#status = new StatusMachine(destinationTransitions, 'none', (status) => {
       this.emit('status', status);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#tellEnd = resolve;
     });
   }
 
@@ -89,7 +98,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     return await destinationInfo(
       this.status,
       this.#threads,
-      this.#options.blocktime,
+      this.#options.blocktime ?? false,
       this.#doorkeeper.address,
       this.#error,
     );
@@ -244,5 +253,6 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     await this.#doorkeeper.close();
     await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
     this.#lifeline.release();
+    this.#tellEnd();
   }
 }
