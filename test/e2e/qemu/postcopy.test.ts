@@ -46,6 +46,7 @@ async function completePostcopy(pair: Pair, statuses: readonly string[]): Promis
   const info = await destination.execute<Record<string, unknown>>('query-migrate');
   expect(info['postcopy-blocktime']).toEqual(expect.any(Number));
   expect(info['postcopy-vcpu-blocktime']).toEqual(expect.any(Array));
+  expect(info['x-faults']).toMatchObject({ 'latency-p50-us': expect.any(Number) });
   await migrateEnd(pair);
 }
 
