@@ -45,6 +45,7 @@ test.each(Array.from({ length: 12 }, (_, i) => i))(
     source.send(allZero, device, control({ t: 'abandon', why: 'cancelled' }));
     source.channel.shutdown();
     await reaches(destination, 'failed');
+    await destination.ended; // by itself: nobody has closed it
     expect(guest.running).toBe(false);
   },
 );
