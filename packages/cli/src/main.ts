@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { registerBench } from './commands/bench.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerEvacuate } from './commands/evacuate.ts';
 import { registerGuest } from './commands/guest.ts';
 import { registerMigrate } from './commands/migrate.ts';
 import { registerQmp } from './commands/qmp.ts';
@@ -20,6 +21,7 @@ for (const register of [
   registerGuest,
   registerMigrate,
   registerRecover,
+  registerEvacuate,
   registerStatus,
   registerQmp,
   registerDoctor,

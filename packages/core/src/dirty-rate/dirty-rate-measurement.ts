@@ -45,7 +45,7 @@ export class DirtyRateMeasurement {
     this.#thread = new Thread('dirty-rate', { blocks });
     const counts = this.#begin(options);
     this.begun = counts.then(() => undefined);
-    this.result = this.#measure(counts, options).finally(async () => await this.#leave());
+    this.result = this.#run(counts, options);
     this.#gone = this.result.then(
       () => undefined,
       () => undefined,
@@ -62,6 +62,17 @@ export class DirtyRateMeasurement {
   async #begin({ mode, samplePages }: DirtyRateOptions): Promise<PageCounts> {
     if (mode === 'dirty-bitmap') return await this.#thread.call('watch', undefined);
     return await this.#thread.call('sample', { pagesPerGiB: samplePages });
+  }
+
+  async #run(
+    counts: Promise<PageCounts>,
+    options: DirtyRateOptions,
+  ): Promise<DirtyRate | undefined> {
+    try {
+      return await this.#measure(counts, options);
+    } finally {
+      await this.#leave();
+    }
   }
 
   async #measure(
