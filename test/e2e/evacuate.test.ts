@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
@@ -67,7 +68,7 @@ class Hosts {
     const all = [...this.sources, ...this.destinations];
     const running = [];
     for (const guest of all) if (await guest.isRunningGuest()) running.push(guest);
-    expect(running).toHaveLength(this.sources.length);
+    assert.equal(running.length, this.sources.length, running.map(({ name }) => name).join(' '));
     for (const guest of running) await verifyOwner(guest, []);
     return running.filter((guest) => this.destinations.includes(guest)).length;
   }

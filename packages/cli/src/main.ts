@@ -5,6 +5,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerEvacuate } from './commands/evacuate.ts';
 import { registerGuest } from './commands/guest.ts';
 import { registerMigrate } from './commands/migrate.ts';
+import { registerPlan } from './commands/plan.ts';
 import { registerQmp } from './commands/qmp.ts';
 import { registerRecover } from './commands/recover.ts';
 import { registerStatus } from './commands/status.ts';
@@ -21,6 +22,7 @@ for (const register of [
   registerGuest,
   registerMigrate,
   registerRecover,
+  registerPlan,
   registerEvacuate,
   registerStatus,
   registerQmp,

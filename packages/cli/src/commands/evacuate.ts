@@ -77,12 +77,12 @@ async function evacuate(options: CommandOptions): Promise<void> {
     process.exit(exitCodes.failed);
   });
   writeState(options, evacuation.guests);
-  const timer = setInterval(() => {
-    void evacuation.refresh().then(() => {
-      writeState(options, evacuation.guests);
-      display.draw(evacuation.guests);
-    });
-  }, REFRESH_MILLIS);
+  const show = async (): Promise<void> => {
+    await evacuation.refresh();
+    writeState(options, evacuation.guests);
+    display.draw(evacuation.guests);
+  };
+  const timer = setInterval(() => void show(), REFRESH_MILLIS);
   try {
     await evacuation.run();
   } finally {

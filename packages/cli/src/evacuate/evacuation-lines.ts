@@ -1,3 +1,5 @@
+import { assertNever } from '@godwit/transport';
+
 import {
   formatBytes,
   formatClock,
@@ -70,6 +72,8 @@ function resultLine(guest: GuestReport): string {
         `${name}: ${guest.status ?? 'beginning'}, ${ownerWords(guest)}; ` +
         `to see it: godwit status --qmp ${from}`
       );
+    default:
+      return assertNever(guest.phase);
   }
 }
 
@@ -83,6 +87,8 @@ function ownerWords({ owner, from, to = '?' }: GuestReport): string {
       return `switching over from ${from} to ${to}`;
     case 'unknown':
       return `nobody here knows who owns it; ask ${from} and ${to}`;
+    default:
+      return assertNever(owner);
   }
 }
 

@@ -53,7 +53,7 @@ export class GuestMove {
       return await this.#failed(error, destination);
     } finally {
       // A process that has ended takes no guest; nor does one that has got this one, or parts of it.
-      if (this.#report.owner === 'source' && (await isWaiting(destination))) {
+      if (this.#report.owner === 'source' && (await runStateAt(destination)) === 'inmigrate') {
         pool.giveBack(destination);
       }
     }
@@ -161,8 +161,8 @@ export class GuestMove {
       if (['none', 'failed', 'cancelled'].includes(status)) return true;
       this.#change({ phase: 'unknown' }); // under way, and nobody follows it
     } catch {
-      const there = await queryStatus(destination.client).catch(() => undefined);
-      const owner = there === undefined || there.status === 'inmigrate' ? 'unknown' : 'destination';
+      const there = await runStateAt(destination);
+      const owner = there === undefined || there === 'inmigrate' ? 'unknown' : 'destination';
       this.#change({ phase: 'unknown', owner, reason });
     }
     return false;
@@ -184,7 +184,12 @@ export class GuestMove {
   }
 }
 
-async function isWaiting({ client }: Destination): Promise<boolean> {
-  const there = await queryStatus(client).catch(() => undefined);
-  return there?.status === 'inmigrate';
+/** @returns nothing where nobody answers any more. */
+async function runStateAt({ client }: Destination): Promise<string | undefined> {
+  try {
+    return (await queryStatus(client)).status;
+  } catch (error) {
+    if (error instanceof QmpSocketError) return undefined;
+    throw error;
+  }
 }
