@@ -144,7 +144,7 @@ test('a guest that every destination refuses is left running, with the reason, a
   expect(code).toBe(1);
   const [guest] = stateOf(stdout).guests;
   expect(guest).toMatchObject({ phase: 'left', owner: 'source', attempts: 2 });
-  expect(guest?.reason).toContain('uuid');
+  expect(guest?.reason).toContain("the guest's UUID is");
   expect(await hosts.expectOneOwnerEach()).toBe(0);
 });
 

@@ -16,6 +16,7 @@ function guest(pagesPerSecond: number, changes: Partial<PlanInput> = {}): PlanIn
     curve: looks.map((millis) => ({ millis, pages: (pagesPerSecond * millis) / 1000 })),
     bandwidth: 128 * MIB,
     switchoverBandwidth: 1.5e9,
+    availBandwidth: 0,
     postcopyBandwidth: 1.5e9,
     downtimeLimitMillis: 300,
     roundTripMillis: 0.1,
@@ -50,6 +51,7 @@ const inputs = fc
       curve,
       bandwidth,
       switchoverBandwidth: link,
+      availBandwidth: 0,
       postcopyBandwidth: link,
       downtimeLimitMillis: drawn.downtimeLimitMillis,
       roundTripMillis: drawn.roundTripMillis,
@@ -82,7 +84,7 @@ test('what converges keeps to the downtime limit, as the engine judges it', () =
       const faster = { ...input, switchoverBandwidth: Math.max(input.bandwidth, 1e9) };
       const { precopy } = predict(faster);
       if (!precopy.converges) return;
-      const base = 4 + 2 * input.roundTripMillis;
+      const base = 8 + 2 * input.roundTripMillis;
       expect(precopy.downtimeMillis).toBeLessThanOrEqual(input.downtimeLimitMillis + base + 1e-6);
     }),
   );
@@ -127,7 +129,7 @@ test('an idle guest takes one pass and what the link needs for it', () => {
   const { precopy, use } = predict(guest(0));
   expect(precopy).toMatchObject({ converges: true, passes: 2, bytes: 256 * MIB });
   expect(precopy.totalMillis).toBeGreaterThan(2000);
-  expect(precopy.totalMillis).toBeLessThan(2100);
+  expect(precopy.totalMillis).toBeLessThan(2300);
   expect(use).toBe('precopy');
 });
 
@@ -136,6 +138,14 @@ test('a guest that writes faster than the link carries is for postcopy', () => {
   expect(plan.precopy.converges).toBe(false);
   expect(plan.use).toBe('postcopy');
   expect(plan.postcopy.bytes).toBe(256 * MIB);
+});
+
+test('where only avail-switchover-bandwidth is missing the plan says so, and with it precopy it is', () => {
+  const slow = guest(40_000, { bandwidth: 64 * MIB });
+  expect(predict(slow)).toMatchObject({ use: 'postcopy', precopy: { converges: false } });
+  expect(predict(slow).why).toContain('set avail-switchover-bandwidth');
+  const told = predict({ ...slow, availBandwidth: 1.5e9 });
+  expect(told).toMatchObject({ use: 'precopy', precopy: { converges: true } });
 });
 
 test('a hot set, however hot, is told from a wide one', () => {

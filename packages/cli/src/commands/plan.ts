@@ -84,6 +84,7 @@ async function measure(client: QmpClient, options: PlanOptions): Promise<PlanInp
     ...(await measureGuest(client, options.sample)),
     bandwidth: limited(options.bandwidth ?? parameters['max-bandwidth']),
     switchoverBandwidth: limited(available),
+    availBandwidth: available,
     postcopyBandwidth: limited(parameters['max-postcopy-bandwidth']),
     downtimeLimitMillis: options.downtimeLimit ?? parameters['downtime-limit'] ?? 300,
     roundTripMillis: to === undefined ? 0 : await measureRoundTrip(to),

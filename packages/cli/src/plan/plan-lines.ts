@@ -55,10 +55,8 @@ function writtenWords({ curve, pageBytes }: PlanInput): string {
 
 function bandwidthWords(input: PlanInput): string {
   const { bandwidth, postcopyBandwidth, switchoverBandwidth, roundTripMillis } = input;
-  return (
-    `precopy ${formatRate(bandwidth)}, postcopy ${formatRate(postcopyBandwidth)}, ` +
-    `switchover ${formatRate(switchoverBandwidth)}, round trip ${formatMillis(roundTripMillis)}`
-  );
+  const rates = `precopy ${formatRate(bandwidth)}, postcopy ${formatRate(postcopyBandwidth)}, last pages ${formatRate(switchoverBandwidth)}`;
+  return roundTripMillis === 0 ? rates : `${rates}; round trip ${formatMillis(roundTripMillis)}`;
 }
 
 function line(label: string, text: string): string {
