@@ -2,8 +2,10 @@ import { Command, CommanderError } from 'commander';
 import { registerBench } from './commands/bench.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerEvacuate } from './commands/evacuate.ts';
 import { registerGuest } from './commands/guest.ts';
 import { registerMigrate } from './commands/migrate.ts';
+import { registerPlan } from './commands/plan.ts';
 import { registerQmp } from './commands/qmp.ts';
 import { registerRecover } from './commands/recover.ts';
 import { registerStatus } from './commands/status.ts';
@@ -20,6 +22,8 @@ for (const register of [
   registerGuest,
   registerMigrate,
   registerRecover,
+  registerPlan,
+  registerEvacuate,
   registerStatus,
   registerQmp,
   registerDoctor,

@@ -6,6 +6,12 @@ export {
   changeCapabilities,
   unsupportedCapabilities,
 } from './capabilities.ts';
+export {
+  type DirtyRate,
+  DirtyRateMeasurement,
+  type DirtyRateMode,
+  type DirtyRateOptions,
+} from './dirty-rate/dirty-rate-measurement.ts';
 export { MigrationError, type MigrationErrorCode, migrationErrorCodes } from './errors.ts';
 export type { Guest } from './guest.ts';
 export { Blocktime } from './memory/blocktime.ts';
@@ -43,6 +49,7 @@ export {
   type SourceStatus,
   sourceTransitions,
 } from './migration/status.ts';
+export type { DirtyLook, PageCounts } from './threads/dirty-rate-api.ts';
 export {
   changeParameters,
   type Parameter,

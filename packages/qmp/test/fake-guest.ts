@@ -19,13 +19,13 @@ export class FakeGuest implements MachineGuest {
   }
 
   /** Makes every page worth sending. */
-  fill(): void {
+  fill(text = 'guest'): void {
     const [block] = this.ram;
     if (block === undefined) throw new Error('no RAM');
     // The kernel's door to our own memory: no FFI in here.
     const memory = openSync('/proc/self/mem', 'r+');
     try {
-      const bytes = Buffer.alloc(block.byteLength, 'guest');
+      const bytes = Buffer.alloc(block.byteLength, text);
       writeSync(memory, bytes, 0, bytes.byteLength, block.address);
     } finally {
       closeSync(memory);

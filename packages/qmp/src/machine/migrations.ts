@@ -16,6 +16,7 @@ import {
 import type { Address } from '@godwit/transport';
 
 import { QmpError } from '../errors.ts';
+import { DirtyRate } from './dirty-rate.ts';
 import type { RunControl } from './run-control.ts';
 
 export interface MigrationsOptions {
@@ -36,6 +37,8 @@ export interface MigrationsOwner {
  * fits which state follows QEMU's tables; each refusal is a QmpError or the engine's own error.
  */
 export class Migrations {
+  /** Of the guest while no migration has a claim on its memory. */
+  readonly dirtyRate: DirtyRate;
   readonly #control: RunControl;
   readonly #options: MigrationsOptions;
   readonly #owner: MigrationsOwner;
@@ -52,6 +55,10 @@ export class Migrations {
     this.#options = options;
     this.#owner = owner;
     this.#isExpected = options.incoming;
+    this.dirtyRate = new DirtyRate(control.engineGuest().ram, {
+      settled: async () => await this.#lastEnded(),
+      refuseIfUsed: () => this.#refuseIfMemoryIsUsed(),
+    });
   }
 
   /** The guest is still to arrive. */
@@ -108,6 +115,7 @@ export class Migrations {
     if (this.hasLeft) {
       throw refuse("Can't migrate the vm that was paused due to previous migration");
     }
+    using _memory = await this.dirtyRate.hold();
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
     const outgoing = new SourceMigration(this.#control.engineGuest(), {
@@ -195,6 +203,7 @@ export class Migrations {
    *   is here. Only the end of the process ends that.
    */
   async closeOutgoing(): Promise<void> {
+    await this.dirtyRate.hold(); // for good
     this.#outgoing?.cancel();
     await this.#outgoing?.ended;
   }
@@ -202,6 +211,18 @@ export class Migrations {
   /** After the guest's own end: lets go of listener and link, through which its pages came. */
   async closeIncoming(): Promise<void> {
     await this.#incoming?.close();
+  }
+
+  /** A migration tells its last status before its threads are gone. */
+  async #lastEnded(): Promise<void> {
+    const outgoing = this.#outgoing;
+    if (outgoing !== undefined && !isRunning(outgoing.status)) await outgoing.ended;
+  }
+
+  #refuseIfMemoryIsUsed(): void {
+    this.#refuseDuringOutgoing();
+    if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
+    if (this.#incoming !== undefined && isRunning(this.#incoming.status)) throw inProgress();
   }
 
   /** Completed, it stayed only to tell its source so; and RAM has one migration at a time. */

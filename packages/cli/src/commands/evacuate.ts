@@ -1,0 +1,185 @@
+import { renameSync, writeFileSync } from 'node:fs';
+
+import { ChannelError, parseAddress } from '@godwit/transport';
+import { type Command, InvalidArgumentError } from 'commander';
+
+import { exitCodes, UsageError } from '../errors.ts';
+import type { DestinationSpec } from '../evacuate/destination-pool.ts';
+import { changeLine, resultLines, tableLines } from '../evacuate/evacuation-lines.ts';
+import { Evacuation, type EvacuationOptions } from '../evacuate/evacuation.ts';
+import type { GuestReport } from '../evacuate/guest-report.ts';
+import { LiveScreen } from '../live-screen.ts';
+import { checkCountFrom, checkRate } from '../rate-option.ts';
+
+const REFRESH_MILLIS = 250;
+
+const EXAMPLES = `
+Examples:
+  $ godwit evacuate --from unix:/run/a1.qmp unix:/run/a2.qmp --to unix:/run/b1.qmp unix:/run/b2.qmp
+  $ godwit evacuate --from unix:/run/a*.qmp --to tcp:10.0.0.2:4441 tcp:10.0.0.2:4442 --parallel 2 --bandwidth 500M
+  $ godwit evacuate … --postcopy --retries 5 --state /run/evacuation.json
+
+Each destination is the QMP address of a process that waits for a guest (godwit guest --incoming defer); it is told
+to listen, beside its QMP socket or on a port of the same host. QMP=URI says where instead. A guest gets a
+destination with the same RAM; one that cannot move is named with the reason and runs on where it is.
+
+Ctrl-C: guests before their switchover are cancelled and stay, the others are waited for. Ctrl-C again: ends at
+once and says what is where. Exit code 0: all moved; 1: some not; 2: wrong usage.`;
+
+interface CommandOptions {
+  readonly from: readonly string[];
+  readonly to: readonly DestinationSpec[];
+  readonly parallel: number;
+  readonly bandwidth?: number;
+  readonly postcopy?: true;
+  readonly retries: number;
+  readonly state?: string;
+  readonly json?: true;
+}
+
+/** `godwit evacuate`: moves all guests away from a host. */
+export function registerEvacuate(program: Command): void {
+  program
+    .command('evacuate')
+    .description('move many guests away, several at a time')
+    .requiredOption('--from <addresses...>', 'where the guests answer QMP', addAddress)
+    .requiredOption('--to <destinations...>', 'waiting processes: QMP or QMP=URI', addDestination)
+    .option('--parallel <count>', 'how many move at once', checkCountFrom(1, 64), 2)
+    .option('--bandwidth <rate>', 'of all together, per second: 500M', checkRate)
+    .option('--postcopy', 'let each guest run at its destination as soon as it can')
+    .option('--retries <count>', 'of a migration that fails, of a link', checkCountFrom(0, 100), 3)
+    .option('--state <file>', 'always holds the state so far, as --json prints it')
+    .option('--json', 'for programs: one document at the end')
+    .addHelpText('after', EXAMPLES)
+    .action(evacuate);
+}
+
+async function evacuate(options: CommandOptions): Promise<void> {
+  checkDistinct('--from', options.from);
+  const places = options.to.map(({ qmp }) => qmp);
+  checkDistinct('--to', places);
+  checkDistinct('--from and --to', [...options.from, ...places]);
+  const interruption = new AbortController();
+  using display = openDisplay(options);
+  const { bandwidth, postcopy = false, ...rest } = options;
+  const order: EvacuationOptions = { ...rest, bandwidth, postcopy };
+  await using evacuation = new Evacuation(order, {
+    signal: interruption.signal,
+    onChange: (report) => {
+      writeState(options, evacuation.guests);
+      display.changed(report);
+    },
+    onNote: (note) => console.error(`godwit: ${note}`),
+  });
+  using _signals = onInterrupt((count) => {
+    if (count === 1) return interruption.abort(new Error('interrupted'));
+    console.error(['godwit: ended at once', ...resultLines(evacuation.guests)].join('\n'));
+    process.exit(exitCodes.failed);
+  });
+  writeState(options, evacuation.guests);
+  const show = async (): Promise<void> => {
+    await evacuation.refresh();
+    writeState(options, evacuation.guests);
+    display.draw(evacuation.guests);
+  };
+  const timer = setInterval(() => void show(), REFRESH_MILLIS);
+  try {
+    await evacuation.run();
+  } finally {
+    clearInterval(timer);
+  }
+  display.draw(evacuation.guests);
+  writeState(options, evacuation.guests);
+  console.log(
+    options.json === true
+      ? JSON.stringify(stateOf(evacuation.guests))
+      : resultLines(evacuation.guests).join('\n'),
+  );
+  const isDone = evacuation.guests.every(({ phase }) => phase === 'moved');
+  if (!isDone) process.exitCode = exitCodes.failed;
+}
+
+interface Display extends Disposable {
+  changed(report: GuestReport): void;
+  draw(guests: readonly GuestReport[]): void;
+}
+
+/** A table on a terminal, a line for each change otherwise, nothing for programs. */
+function openDisplay({ json }: CommandOptions): Display {
+  const started = performance.now();
+  const nothing = (): void => undefined;
+  if (json === true) return { changed: nothing, draw: nothing, [Symbol.dispose]: nothing };
+  if (process.stdout.isTTY) {
+    const screen = new LiveScreen(process.stdout);
+    const { columns } = process.stdout;
+    return {
+      changed: nothing,
+      draw: (guests) => screen.draw(tableLines(guests, columns)),
+      [Symbol.dispose]: () => screen.close(),
+    };
+  }
+  const last = new Map<string, string>();
+  return {
+    changed(report) {
+      const words = changeLine(report, 0);
+      if (last.get(report.from) === words) return;
+      last.set(report.from, words);
+      console.log(changeLine(report, performance.now() - started));
+    },
+    draw: nothing,
+    [Symbol.dispose]: nothing,
+  };
+}
+
+function stateOf(guests: readonly GuestReport[]): object {
+  return { moved: guests.filter(({ phase }) => phase === 'moved').length, guests };
+}
+
+/** Whoever reads it finds a whole document at any moment. */
+function writeState({ state }: CommandOptions, guests: readonly GuestReport[]): void {
+  if (state === undefined) return;
+  const beside = `${state}.${process.pid}`;
+  writeFileSync(beside, `${JSON.stringify(stateOf(guests))}\n`);
+  renameSync(beside, state);
+}
+
+/** @param onSignal with how many have come. */
+function onInterrupt(onSignal: (count: number) => void): Disposable {
+  let count = 0;
+  const listener = (): void => onSignal(++count);
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const name of names) process.on(name, listener);
+  return {
+    [Symbol.dispose]: () => {
+      for (const name of names) process.removeListener(name, listener);
+    },
+  };
+}
+
+function checkDistinct(what: string, addresses: readonly string[]): void {
+  const twice = addresses.find((address, index) => addresses.indexOf(address) !== index);
+  if (twice !== undefined) throw new UsageError(`${what}: ${twice} is there twice`);
+}
+
+function addAddress(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, checkAddress(text)];
+}
+
+function addDestination(
+  text: string,
+  before: readonly DestinationSpec[] = [],
+): readonly DestinationSpec[] {
+  const [qmp = '', uri] = text.split('=');
+  const spec = { qmp: checkAddress(qmp), uri: uri === undefined ? undefined : checkAddress(uri) };
+  return [...before, spec];
+}
+
+function checkAddress(text: string): string {
+  try {
+    parseAddress(text);
+    return text;
+  } catch (error) {
+    if (error instanceof ChannelError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,143 @@
+import type { QmpClient } from '@godwit/qmp';
+import { type Address, ChannelError, formatAddress, parseAddress } from '@godwit/transport';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { UsageError } from '../errors.ts';
+import { followMigration, restingStatuses } from '../follow-migration.ts';
+import { queryMigrate } from '../migrate-info.ts';
+import { measureGuest } from '../plan/measure-guest.ts';
+import { type Outcome, outcomeLines, planLines } from '../plan/plan-lines.ts';
+import { type Plan, type PlanInput, predict } from '../plan/predict.ts';
+import { measureRoundTrip } from '../plan/round-trip.ts';
+import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
+import { checkCountFrom, checkRate } from '../rate-option.ts';
+
+const EXAMPLES = `
+Examples:
+  $ godwit plan --qmp unix:/run/a.qmp
+  $ godwit plan --qmp unix:/run/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G --downtime-limit 50
+  $ godwit plan --qmp unix:/run/a.qmp --to unix:/run/b.mig --then-migrate
+
+The guest runs on while it is watched (calc-dirty-rate). Without --bandwidth the source's max-bandwidth counts;
+--link says what the link itself carries, for the last pages and for postcopy, which max-bandwidth does not limit.`;
+
+/** What two processes of one host make of it, memory to memory; where nobody says otherwise. */
+const LINK_BYTES_PER_SECOND = 1.5e9;
+
+interface PlanOptions extends QmpOption {
+  readonly to?: Address;
+  readonly bandwidth?: number;
+  readonly link: number;
+  readonly downtimeLimit?: number;
+  readonly sample: number;
+  readonly thenMigrate?: true;
+  readonly mode?: 'precopy' | 'postcopy';
+  readonly json?: true;
+}
+
+/** `godwit plan`: what a migration would cost, before it is begun. */
+export function registerPlan(program: Command): void {
+  addQmpOption(program.command('plan'))
+    .description('predict what a migration would cost, and say which way to take')
+    .option('--to <uri>', 'where the destination listens: measures the round trip', checkUri)
+    .option('--bandwidth <rate>', "instead of the source's max-bandwidth", checkRate)
+    .option('--link <rate>', 'what the link carries', checkRate, LINK_BYTES_PER_SECOND)
+    .option('--downtime-limit <ms>', "instead of the source's", checkCountFrom(0, 2_000_000))
+    .option('--sample <ms>', 'how long to watch the guest', checkCountFrom(50, 60_000), 1000)
+    .option('--then-migrate', 'migrate to --to as advised, and show prediction beside outcome')
+    .addOption(
+      new Option('--mode <mode>', 'migrate in this way instead').choices(['precopy', 'postcopy']),
+    )
+    .option('--json', 'for programs: {"input": …, "plan": …, "outcome": …}')
+    .addHelpText('after', EXAMPLES)
+    .action(plan);
+}
+
+async function plan(options: PlanOptions): Promise<void> {
+  const { to, json = false, thenMigrate = false } = options;
+  if (thenMigrate && to === undefined) throw new UsageError('--then-migrate needs --to URI');
+  await using client = await connectQmp(options);
+  const input = await measure(client, options);
+  const made = predict(input);
+  const told = { input, plan: made };
+  if (!thenMigrate || to === undefined) {
+    console.log(json ? JSON.stringify(told) : planLines(input, made).join('\n'));
+    return;
+  }
+  if (!json) console.log(`${planLines(input, made).join('\n')}\n`);
+  const mode = options.mode ?? made.use;
+  const outcome = await migrate(client, to, mode, options);
+  console.log(
+    json
+      ? JSON.stringify({ ...told, mode, outcome })
+      : [`${mode}, completed`, ...outcomeLines(made[mode], outcome)].join('\n'),
+  );
+}
+
+async function measure(client: QmpClient, options: PlanOptions): Promise<PlanInput> {
+  const { to, link } = options;
+  const parameters = await client.execute<Record<string, number>>('query-migrate-parameters');
+  const limited = (rate: number | undefined): number =>
+    rate === undefined || rate === 0 ? link : Math.min(rate, link);
+  const available = parameters['avail-switchover-bandwidth'] ?? 0;
+  return {
+    ...(await measureGuest(client, options.sample)),
+    bandwidth: limited(options.bandwidth ?? parameters['max-bandwidth']),
+    switchoverBandwidth: limited(available),
+    availBandwidth: available,
+    postcopyBandwidth: limited(parameters['max-postcopy-bandwidth']),
+    downtimeLimitMillis: options.downtimeLimit ?? parameters['downtime-limit'] ?? 300,
+    roundTripMillis: to === undefined ? 0 : await measureRoundTrip(to),
+  };
+}
+
+/** With what was planned with. @throws {Error} it did not complete: with the reason. */
+async function migrate(
+  client: QmpClient,
+  to: Address,
+  mode: Plan['use'],
+  { bandwidth, downtimeLimit, qmp }: PlanOptions,
+): Promise<Outcome> {
+  const given = { 'max-bandwidth': bandwidth, 'downtime-limit': downtimeLimit };
+  const parameters = Object.entries(given).filter(([, value]) => value !== undefined);
+  await client.execute('migrate-set-parameters', Object.fromEntries(parameters));
+  const capabilities = [
+    { capability: 'events', state: true },
+    { capability: 'postcopy-ram', state: mode === 'postcopy' },
+  ];
+  await client.execute('migrate-set-capabilities', { capabilities });
+  const since = client.eventCursor;
+  await client.execute('migrate', { uri: formatAddress(to) });
+  const status = await followMigration(client, {
+    since,
+    until: restingStatuses,
+    onStatus(told) {
+      if (told !== 'active' || mode !== 'postcopy') return;
+      // Refused only when it is over already, which its status tells.
+      void client.execute('migrate-start-postcopy').catch(() => undefined);
+    },
+  });
+  const info = await queryMigrate(client);
+  if (status !== 'completed') {
+    const reason = info['error-desc'] ?? 'no reason given';
+    const remedy =
+      status === 'postcopy-paused' ? `; to go on: godwit recover --qmp ${qmp} URI` : '';
+    throw new Error(`the migration is ${status}: ${reason}${remedy}`);
+  }
+  const { ram } = info;
+  return {
+    passes: ram?.['dirty-sync-count'] ?? 0,
+    bytes: ram?.transferred ?? 0,
+    totalMillis: info['total-time'] ?? 0,
+    downtimeMillis: (info['x-downtime-us'] ?? 0) / 1000,
+  };
+}
+
+function checkUri(text: string): Address {
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    if (error instanceof ChannelError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
