@@ -11,6 +11,8 @@ export const capabilityDefaults = {
   'validate-uuid': false,
   /** Page channels beside the main channel; as many as `multifd-channels` says. */
   multifd: false,
+  /** The guest's vCPUs are slowed down until the passes converge. */
+  'auto-converge': false,
 } as const satisfies Record<string, boolean>;
 
 export type Capability = keyof typeof capabilityDefaults;
@@ -28,7 +30,6 @@ export const sharedCapabilities = [
 export const unsupportedCapabilities = [
   'xbzrle',
   'rdma-pin-all',
-  'auto-converge',
   'x-colo',
   'release-ram',
   'pause-before-switchover',

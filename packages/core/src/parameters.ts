@@ -1,12 +1,21 @@
+import { assertNever } from '@godwit/transport';
 import { MigrationError } from './errors.ts';
 
-interface ParameterRule {
+interface NumberRule {
+  readonly kind: 'number';
   readonly initial: number;
   readonly min: number;
   readonly max: number;
   /** As it is called in an error. */
   readonly unit: string;
 }
+
+interface BooleanRule {
+  readonly kind: 'boolean';
+  readonly initial: boolean;
+}
+
+type ParameterRule = NumberRule | BooleanRule;
 
 /** Each is a thread on either side. */
 export const PAGE_CHANNELS_MAX = 32;
@@ -16,20 +25,32 @@ const SIZE_MAX = Number.MAX_SAFE_INTEGER;
 /** What we implement, with QEMU's defaults and ranges; all may be changed at any time. */
 export const parameterRules = {
   /** Bytes per second while the guest runs at the source; 0 is unlimited. */
-  'max-bandwidth': { initial: 134_217_728, min: 0, max: SIZE_MAX, unit: 'bytes per second' },
+  'max-bandwidth': bytesPerSecond(134_217_728),
   /** Bytes per second in postcopy; requested pages are exempt; 0 is unlimited. */
-  'max-postcopy-bandwidth': { initial: 0, min: 0, max: SIZE_MAX, unit: 'bytes per second' },
+  'max-postcopy-bandwidth': bytesPerSecond(0),
   /** What the switchover may count on, in bytes per second; 0: what was measured. */
-  'avail-switchover-bandwidth': { initial: 0, min: 0, max: SIZE_MAX, unit: 'bytes per second' },
-  'downtime-limit': { initial: 300, min: 0, max: 2_000_000, unit: 'milliseconds' },
+  'avail-switchover-bandwidth': bytesPerSecond(0),
+  'downtime-limit': millis(300, 0, 2_000_000),
   /** Connections that carry pages, with the capability `multifd`; QEMU's range ends at 255. */
-  'multifd-channels': { initial: 2, min: 1, max: PAGE_CHANNELS_MAX, unit: 'channels' },
+  'multifd-channels': number(2, 1, PAGE_CHANNELS_MAX, 'channels'),
+  /** With `auto-converge`: what the guest may write, of what is sent, before it is slowed down. */
+  'throttle-trigger-threshold': percent(50, 1, 100),
+  /** The share of its time that a vCPU loses at first, and what is added each time. */
+  'cpu-throttle-initial': percent(20, 1, 99),
+  'cpu-throttle-increment': percent(10, 1, 99),
+  /** Smaller steps, as the guest comes near to what can be sent. */
+  'cpu-throttle-tailslow': { kind: 'boolean', initial: false },
+  /** Not below cpu-throttle-initial. */
+  'max-cpu-throttle': percent(99, 1, 99),
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
-  'x-handshake-timeout': { initial: 10_000, min: 10, max: 600_000, unit: 'milliseconds' },
+  'x-handshake-timeout': millis(10_000, 10, 600_000),
 } as const satisfies Record<string, ParameterRule>;
 
 export type Parameter = keyof typeof parameterRules;
-export type Parameters = Readonly<Record<Parameter, number>>;
+type ValueOf<Rule extends ParameterRule> = Rule extends BooleanRule ? boolean : number;
+export type Parameters = {
+  readonly [Name in Parameter]: ValueOf<(typeof parameterRules)[Name]>;
+};
 
 /** QEMU's others: known by name, refused by name. */
 export const unsupportedParameters = [
@@ -37,11 +58,6 @@ export const unsupportedParameters = [
   'announce-max',
   'announce-rounds',
   'announce-step',
-  'throttle-trigger-threshold',
-  'cpu-throttle-initial',
-  'cpu-throttle-increment',
-  'cpu-throttle-tailslow',
-  'max-cpu-throttle',
   'tls-creds',
   'tls-hostname',
   'tls-authz',
@@ -59,9 +75,9 @@ export const unsupportedParameters = [
   'direct-io',
 ] as const;
 
-export const parameterDefaults: Parameters = Object.fromEntries(
+export const parameterDefaults = Object.fromEntries(
   Object.entries(parameterRules).map(([name, rule]) => [name, rule.initial]),
-) as Record<Parameter, number>;
+) as Parameters; // of every name, each as its rule has it
 
 export function isParameter(name: string): name is Parameter {
   return Object.hasOwn(parameterRules, name);
@@ -70,25 +86,67 @@ export function isParameter(name: string): name is Parameter {
 /**
  * @returns `current` with `changes` applied: all of them or none.
  * @throws {MigrationError} `ERR_ARGUMENT` naming the parameter that is unknown, not implemented, not
- *   a whole number or out of its range.
+ *   of its kind, out of its range, or does not go with another.
  */
 export function changeParameters(
   current: Parameters,
   changes: Readonly<Record<string, unknown>>,
 ): Parameters {
-  const next: Record<Parameter, number> = { ...current };
+  const next: Record<Parameter, unknown> = { ...current };
   for (const [name, value] of Object.entries(changes)) {
     if (!isParameter(name)) {
       const known = (unsupportedParameters as readonly string[]).includes(name);
       throw refuse(known ? `parameter '${name}' is not supported` : `unknown parameter '${name}'`);
     }
-    const { min, max, unit } = parameterRules[name];
-    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    next[name] = checkValue(name, value);
+  }
+  const parameters = next as Parameters; // each has passed its rule, now or before
+  checkTogether(parameters);
+  return parameters;
+}
+
+function checkValue(name: Parameter, value: unknown): number | boolean {
+  const rule: ParameterRule = parameterRules[name];
+  switch (rule.kind) {
+    case 'number': {
+      const { min, max, unit } = rule;
+      if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
+        return value as number;
+      }
       throw refuse(`parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`);
     }
-    next[name] = value as number;
+    case 'boolean':
+      if (typeof value === 'boolean') return value;
+      throw refuse(`parameter '${name}' expects true or false`);
+    default:
+      return assertNever(rule);
   }
-  return next;
+}
+
+/** What holds between parameters, whichever of them was changed. */
+function checkTogether(parameters: Parameters): void {
+  const initial = parameters['cpu-throttle-initial'];
+  if (parameters['max-cpu-throttle'] < initial) {
+    throw refuse(
+      `parameter 'max-cpu-throttle' expects a whole number from cpu-throttle-initial (${initial}) to 99 (percent)`,
+    );
+  }
+}
+
+function number(initial: number, min: number, max: number, unit: string): NumberRule {
+  return { kind: 'number', initial, min, max, unit };
+}
+
+function bytesPerSecond(initial: number): NumberRule {
+  return number(initial, 0, SIZE_MAX, 'bytes per second');
+}
+
+function millis(initial: number, min: number, max: number): NumberRule {
+  return number(initial, min, max, 'milliseconds');
+}
+
+function percent(initial: number, min: number, max: number): NumberRule {
+  return number(initial, min, max, 'percent');
 }
 
 function refuse(message: string): MigrationError {

@@ -1,13 +1,27 @@
+import type { AutoConverge } from './auto-converge.ts';
 import type { SourceContext } from './source-context.ts';
+import { SyncTimer } from './sync-timer.ts';
 
 /** How the guest is to be moved when the passes end. */
 export type Switchover = 'precopy' | 'postcopy';
 
+/**
+ * What is asked of the passes while they run; looked at between them. Whoever sets one cuts the pass
+ * short that is under way (`SourceLink.stopTransfer`).
+ */
+export interface PrecopyWishes {
+  /** `migrate-start-postcopy`. */
+  postcopy: boolean;
+  /** A dirty sync now, and a look at whether the rest fits. */
+  sync: boolean;
+}
+
 export interface PrecopyOptions {
-  /** `migrate-start-postcopy` was asked for; looked at after each pass, which it also cuts short. */
-  readonly isPostcopyWanted: () => boolean;
+  readonly wishes: PrecopyWishes;
   /** A dirty sync has been made. */
   readonly onPass: () => void;
+  /** With the capability auto-converge. */
+  readonly autoConverge: AutoConverge | undefined;
 }
 
 /** Begins to note writes: from here on every page that exists is dirty until it is sent. */
@@ -17,13 +31,6 @@ export async function track(context: SourceContext, onPass: () => void): Promise
   context.signal.throwIfAborted();
   onPass();
 }
-
-/** So few pages are sent in less time than the rest of the downtime takes. */
-const FEW_PAGES = 256;
-/** A further pass must promise at least this to be made: what is left after it, of what was before. */
-const SHRINKS_TO = 0.7;
-/** In a whole migration: a guest that is quiet now and then must be caught in the end. */
-const FURTHER_PASSES_MAX = 8;
 
 /**
  * Sends pass after pass while the guest runs, each what was written during the one before, until the
@@ -38,34 +45,80 @@ export async function precopy(
   context: SourceContext,
   options: PrecopyOptions,
 ): Promise<Switchover> {
-  const { threads, link, statistics, signal } = context;
-  let before = Infinity;
-  let furtherPasses = 0;
+  const { threads, statistics, signal } = context;
+  const { wishes, autoConverge } = options;
+  const further = new FurtherPasses();
+  using timer = autoConverge && new SyncTimer(() => wishSync(context, wishes));
   for (let pass = 1; ; pass++) {
     signal.throwIfAborted();
-    if (options.isPostcopyWanted()) return 'postcopy';
-    const sent = await link.transfer({ rate: 'precopy', pass });
-    statistics.transferred(sent);
-    if (sent.stopped) continue; // for postcopy, or an abort: see above
-    const { writtenPages } = await threads.sender.call('look', undefined);
-    signal.throwIfAborted();
-    if (statistics.bytesOf(writtenPages) <= switchoverBytes(context)) {
-      const pays = writtenPages > FEW_PAGES && writtenPages < before * SHRINKS_TO;
-      if (!pays || furtherPasses === FURTHER_PASSES_MAX) return 'precopy';
-      furtherPasses += 1;
+    if (wishes.postcopy) return 'postcopy';
+    const isWhole = !wishes.sync && (await sendPass(context, pass));
+    if (isWhole) {
+      const { writtenPages } = await threads.sender.call('look', undefined);
+      signal.throwIfAborted();
+      const pays = further.pay(writtenPages);
+      if (fits(context, writtenPages)) {
+        if (!pays) return 'precopy';
+        further.made();
+      }
+    } else if (!wishes.sync) {
+      continue; // for postcopy, or an abort: see above
     }
-    before = writtenPages;
-    const { dirtiedPages } = await threads.sender.call('sync', undefined);
-    statistics.synced(dirtiedPages);
+    wishes.sync = false;
+    const { dirtyPages, dirtiedPages } = await threads.sender.call('sync', undefined);
     signal.throwIfAborted();
+    statistics.synced(dirtiedPages);
+    timer?.synced();
+    autoConverge?.synced({
+      dirtiedBytes: statistics.bytesOf(dirtiedPages),
+      transferredBytes: statistics.transferredBytes,
+    });
     options.onPass();
+    if (!isWhole && fits(context, dirtyPages)) return 'precopy';
   }
 }
 
-/** What can be sent while the guest stands still. */
-function switchoverBytes(context: SourceContext): number {
-  const parameters = context.parameters();
-  const available = parameters['avail-switchover-bandwidth'];
-  const bytesPerMilli = available > 0 ? available / 1000 : context.statistics.bytesPerMilli;
-  return bytesPerMilli * parameters['downtime-limit'];
+/** Cuts the pass short that is under way. */
+export function wishSync(context: Pick<SourceContext, 'link'>, wishes: PrecopyWishes): void {
+  wishes.sync = true;
+  context.link.stopTransfer();
+}
+
+/** @returns whether all of it was sent. */
+async function sendPass({ link, statistics }: SourceContext, pass: number): Promise<boolean> {
+  const sent = await link.transfer({ rate: 'precopy', pass });
+  statistics.transferred(sent);
+  return !sent.stopped;
+}
+
+/** Can these be sent while the guest stands still? */
+function fits(context: SourceContext, pages: number): boolean {
+  const { parameters, statistics } = context;
+  const limitMillis = parameters()['downtime-limit'];
+  const bytesPerMilli = statistics.switchoverBytesPerMilli(parameters());
+  return statistics.bytesOf(pages) <= bytesPerMilli * limitMillis;
+}
+
+/** So few pages are sent in less time than the rest of the downtime takes. */
+const FEW_PAGES = 256;
+/** A further pass must promise at least this to be made: what is left after it, of what was before. */
+const SHRINKS_TO = 0.7;
+/** In a whole migration: a guest that is quiet now and then must be caught in the end. */
+const FURTHER_PASSES_MAX = 8;
+
+/** Passes beyond what the limit asks for. */
+class FurtherPasses {
+  #before = Infinity;
+  #made = 0;
+
+  /** @returns whether to make one, though what was written during the pass fits already. */
+  pay(writtenPages: number): boolean {
+    const isMuch = writtenPages > FEW_PAGES && writtenPages < this.#before * SHRINKS_TO;
+    this.#before = writtenPages;
+    return isMuch && this.#made < FURTHER_PASSES_MAX;
+  }
+
+  made(): void {
+    this.#made += 1;
+  }
 }

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { type Address, ChannelError, newSession } from '@godwit/transport';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import { startAutoConverge } from './auto-converge.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
-import { precopy, type Switchover, track } from './precopy.ts';
+import { precopy, type PrecopyWishes, type Switchover, track, wishSync } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
   dialMain,
@@ -56,7 +57,7 @@ export class SourceRun {
   /** Ends what is under way: the migration before the order to run, one link's life after it. */
   #attempt = new AbortController();
   #resume: ((address: Address) => void) | undefined;
-  #postcopyWanted = false;
+  readonly #wishes: PrecopyWishes = { postcopy: false, sync: false };
   #stoppedHere = false;
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
@@ -100,13 +101,18 @@ export class SourceRun {
   }
 
   setParameters(parameters: Parameters): void {
+    const before = this.#parameters;
     this.#parameters = parameters;
+    const mayFitNow = (['downtime-limit', 'avail-switchover-bandwidth'] as const).some(
+      (name) => parameters[name] !== before[name],
+    );
+    if (mayFitNow && this.#status.is('active')) wishSync(this.#context(), this.#wishes);
     const { control } = this.#threads;
     control.setBandwidths(parameters['max-bandwidth'], parameters['max-postcopy-bandwidth']);
   }
 
   wantPostcopy(): void {
-    this.#postcopyWanted = true;
+    this.#wishes.postcopy = true;
     if (this.#status.is('setup', 'active')) this.#link?.stopTransfer();
   }
 
@@ -163,8 +169,10 @@ export class SourceRun {
     await track(this.#context(), this.#tellPass);
     this.statistics.setUp();
     this.#status.move('setup', 'active');
-    const isPostcopyWanted = (): boolean => this.#postcopyWanted;
-    const how = await precopy(this.#context(), { isPostcopyWanted, onPass: this.#tellPass });
+    const wishes = this.#wishes;
+    using autoConverge = startAutoConverge(this.#context()); // until the guest stands still, or is given back
+    const options = { wishes, onPass: this.#tellPass, autoConverge };
+    const how = await precopy(this.#context(), options);
     // All that can be done while the guest runs is done before it stops.
     if (how === 'postcopy') {
       await openUrgent(this.#context(), address, this.#session);

@@ -1,3 +1,4 @@
+import type { Parameters } from '../parameters.ts';
 import type { TransferResult } from '../threads/ram-sender-api.ts';
 import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
 import type { SourceThreads } from './source-threads.ts';
@@ -33,6 +34,8 @@ type Phase = 'precopy' | 'downtime' | 'postcopy';
 /** The counts and times of one outgoing migration. */
 export class SourceStatistics {
   readonly pagesTotal: number;
+  /** Of its time, what the guest loses to auto-converge; 0 while it is not throttled. */
+  throttlePercentage = 0;
   readonly #threads: SourceThreads;
   readonly #pageBytes: number;
   readonly #startedMillis = performance.now();
@@ -79,6 +82,12 @@ export class SourceStatistics {
   /** The measured bandwidth, bytes per millisecond. */
   get bytesPerMilli(): number {
     return this.#bytesPerMilli;
+  }
+
+  /** What the switchover may count on, bytes per millisecond: as the user says, or as measured. */
+  switchoverBytesPerMilli(parameters: Parameters): number {
+    const available = parameters['avail-switchover-bandwidth'];
+    return available > 0 ? Math.floor(available / 1000) : this.#bytesPerMilli;
   }
 
   /** From now on nobody runs. @returns the clock, to which the parts are told as they end. */
@@ -131,7 +140,7 @@ export class SourceStatistics {
   ram(): RamInfo {
     const { senderCounters: sent, returnPathCounters: urgent } = this.#threads;
     const normal = sent.get('normalPages') + urgent.get('urgentPages');
-    const transferred = this.#transferredBytes();
+    const transferred = this.transferredBytes;
     const seconds = this.totalMillis / 1000;
     const bytesPerSecond =
       this.#endedMillis === undefined ? this.#bytesPerMilli * 1000 : transferred / seconds;
@@ -159,13 +168,14 @@ export class SourceStatistics {
     };
   }
 
-  #transferredBytes(): number {
+  /** All that was sent so far, over every channel. */
+  get transferredBytes(): number {
     const { senderCounters, returnPathCounters } = this.#threads;
     return senderCounters.get('bytes') + returnPathCounters.get('urgentBytes');
   }
 
   #enter(phase: Phase): void {
-    const bytes = this.#transferredBytes();
+    const bytes = this.transferredBytes;
     this.#phaseBytes[this.#phase] += bytes - this.#phaseStartBytes;
     this.#phaseStartBytes = bytes;
     this.#phase = phase;

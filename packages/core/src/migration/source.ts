@@ -3,6 +3,7 @@ import type { Address } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import { throttleOf } from './auto-converge.ts';
 import type { SourceEvents, SourceOptions } from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceRun } from './source-run.ts';
@@ -14,6 +15,7 @@ import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts
  * never runs here again: what happens to the link is recovered from, as often as it takes.
  */
 export class SourceMigration extends EventEmitter<SourceEvents> {
+  readonly #guest: Guest;
   readonly #options: SourceOptions;
   readonly #status: StatusMachine<typeof sourceTransitions>;
   readonly #run: SourceRun;
@@ -21,6 +23,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   constructor(guest: Guest, options: SourceOptions) {
     super();
+    this.#guest = guest;
     this.#options = options;
     this.#status = new StatusMachine(sourceTransitions, 'none', (status) => {
       this.emit('status', status);
@@ -38,8 +41,13 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     return this.#run.ended;
   }
 
-  /** Success means only that it has begun: what comes of it is told by events. */
+  /**
+   * Success means only that it has begun: what comes of it is told by events.
+   *
+   * @throws {MigrationError} `ERR_ARGUMENT`: a capability asks of the guest what it cannot do.
+   */
   start(address: Address): void {
+    if (this.#options.capabilities['auto-converge']) throttleOf(this.#guest);
     this.#status.move('none', 'setup');
     this.#run.start(address);
   }
