@@ -13,6 +13,8 @@ export const capabilityDefaults = {
   multifd: false,
   /** The guest's vCPUs are slowed down until the passes converge. */
   'auto-converge': false,
+  /** The guest stands still and waits for `migrate-continue` before its device state is saved. */
+  'pause-before-switchover': false,
 } as const satisfies Record<string, boolean>;
 
 export type Capability = keyof typeof capabilityDefaults;
@@ -32,7 +34,6 @@ export const unsupportedCapabilities = [
   'rdma-pin-all',
   'x-colo',
   'release-ram',
-  'pause-before-switchover',
   'dirty-bitmaps',
   'late-block-activate',
   'x-ignore-shared',

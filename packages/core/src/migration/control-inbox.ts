@@ -20,19 +20,26 @@ const MESSAGES_MAX = 16;
 export class ControlInbox {
   readonly #queue: ControlMessage[] = [];
   readonly complete: Promise<ReceivedProof>;
+  /** Rejects when the link has ended, with the reason. */
+  readonly ended: Promise<never>;
   #completeNow: (proof: ReceivedProof) => void = () => undefined;
   #waiting:
     | { resolve: (message: ControlMessage) => void; reject: (error: Error) => void }
     | undefined;
   #failure: Error | undefined;
   #rejectComplete: (error: Error) => void = () => undefined;
+  #rejectEnded: (error: Error) => void = () => undefined;
 
   constructor() {
     this.complete = new Promise((resolve, reject) => {
       this.#completeNow = resolve;
       this.#rejectComplete = reject;
     });
-    this.complete.catch(() => undefined); // told to whoever waits; nobody has to
+    this.ended = new Promise((_resolve, reject) => {
+      this.#rejectEnded = reject;
+    });
+    // Told to whoever waits; nobody has to.
+    for (const promise of [this.complete, this.ended]) promise.catch(() => undefined);
   }
 
   /** @throws {ChannelError} `ERR_PROTOCOL`: nobody asked for so much. */
@@ -53,6 +60,7 @@ export class ControlInbox {
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
     this.#rejectComplete(this.#failure);
+    this.#rejectEnded(this.#failure);
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Parameters } from '../parameters.ts';
 import { startAutoConverge } from './auto-converge.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
+import { NextLink } from './next-link.ts';
 import { precopy, type PrecopyWishes, type Switchover, track, wishSync } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
@@ -15,6 +16,7 @@ import {
   type SourceSession,
   takeUp,
 } from './recovery.ts';
+import { PreSwitchover } from './pre-switchover.ts';
 import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
 import {
   handshake,
@@ -56,8 +58,9 @@ export class SourceRun {
   #link: SourceLink | undefined;
   /** Ends what is under way: the migration before the order to run, one link's life after it. */
   #attempt = new AbortController();
-  #resume: ((address: Address) => void) | undefined;
+  readonly #nextLink = new NextLink();
   readonly #wishes: PrecopyWishes = { postcopy: false, sync: false };
+  readonly #preSwitchover = new PreSwitchover();
   #stoppedHere = false;
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
@@ -97,7 +100,7 @@ export class SourceRun {
 
   /** Paused, and a new link may be tried. */
   get canResume(): boolean {
-    return this.#status.is('postcopy-paused') && this.#resume !== undefined;
+    return this.#status.is('postcopy-paused') && this.#nextLink.isAwaited;
   }
 
   setParameters(parameters: Parameters): void {
@@ -114,6 +117,11 @@ export class SourceRun {
   wantPostcopy(): void {
     this.#wishes.postcopy = true;
     if (this.#status.is('setup', 'active')) this.#link?.stopTransfer();
+  }
+
+  /** Ends the pause before the switchover, if there is one now. */
+  continue(): void {
+    this.#preSwitchover.continue();
   }
 
   /** Ends what is under way before the order to run; the status says why. */
@@ -133,11 +141,9 @@ export class SourceRun {
   /** One new link is tried; it must be possible. */
   resume(address: Address): void {
     assert(this.canResume);
-    const resume = this.#resume;
-    this.#resume = undefined;
     this.#attempt = new AbortController();
     this.#status.move('postcopy-paused', 'postcopy-recover-setup');
-    resume?.(address);
+    this.#nextLink.tryAt(address);
   }
 
   /** The migration in order. From `#handOver` on the source never runs the guest again. */
@@ -186,10 +192,15 @@ export class SourceRun {
     this.#stoppedHere = this.#guest.running;
     const clock = this.statistics.stopsGuest();
     await stopGuest(this.#context(), clock);
+    if (this.#options.capabilities['pause-before-switchover']) {
+      this.#status.move('active', 'pre-switchover');
+      await this.#preSwitchover.wait(this.#context());
+    }
+    clock.partEnds();
     // Begun before it is told: whoever listens takes time, and the guest stands still.
     const prepared = prepareSwitchover(this.#context(), how, clock);
     prepared.catch(() => undefined); // awaited below, unless a listener throws
-    this.#status.move('active', 'device');
+    this.#status.leaveFor('device');
     if (how === 'postcopy') this.#status.move('device', 'postcopy-device');
     this.#tellPass();
     await prepared;
@@ -237,11 +248,9 @@ export class SourceRun {
     await this.#link?.close();
     this.#link = undefined;
     this.#error = explainSource(error, this.#status.status, this.#handedOver);
-    const resumed = new Promise<Address>((resolve) => {
-      this.#resume = resolve;
-    });
+    const next = this.#nextLink.address(); // before it is told: a listener may have one
     this.#status.leaveFor('postcopy-paused');
-    return await resumed;
+    return await next;
   }
 
   async #recover(address: Address): Promise<void> {

@@ -7,7 +7,12 @@ import { throttleOf } from './auto-converge.ts';
 import type { SourceEvents, SourceOptions } from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceRun } from './source-run.ts';
-import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
+import {
+  type MigrationStatus,
+  type SourceStatus,
+  sourceTransitions,
+  StatusMachine,
+} from './status.ts';
 
 /**
  * One outgoing migration, from `setup` to its end, as whoever asked for it sees it. Until the order to
@@ -75,6 +80,19 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
       throw new MigrationError('ERR_STATE', "capability 'postcopy-ram' must be on before migrate");
     }
     this.#run.wantPostcopy();
+  }
+
+  /**
+   * `migrate-continue`: ends the pause before the switchover.
+   *
+   * @param status where the caller believes the migration to stand; as in QEMU any other is refused, and
+   *   one that is no pause is no more than a question.
+   */
+  continueFrom(status: MigrationStatus): void {
+    if (status !== this.status) {
+      throw new MigrationError('ERR_STATE', `Migration not in expected state: ${this.status}`);
+    }
+    this.#run.continue();
   }
 
   /** Gives up before the order to run; afterwards refused. Wait for `cancelled`. */

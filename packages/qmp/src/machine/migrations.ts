@@ -141,6 +141,12 @@ export class Migrations {
     this.#outgoing.startPostcopy();
   }
 
+  /** Ends the pause before the switchover. @param state where the caller believes it to stand. */
+  continueFrom(state: MigrationStatus): void {
+    if (this.#outgoing === undefined) throw refuse('Migration not in expected state: none');
+    this.#outgoing.continueFrom(state);
+  }
+
   /** Where there is nothing to cancel nothing happens, as in QEMU; so on a destination. */
   cancel(): void {
     this.#outgoing?.cancel();
