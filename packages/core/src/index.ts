@@ -15,6 +15,7 @@ export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
+export type { RecoveryNews } from './migration/auto-recovery.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,
@@ -28,7 +29,7 @@ export {
   type DowntimeParts,
 } from './migration/downtime-parts.ts';
 export { SourceMigration } from './migration/source.ts';
-export type { SourceOptions } from './migration/source-context.ts';
+export type { SourceEvents, SourceOptions } from './migration/source-context.ts';
 export type { SourceInfo } from './migration/source-info.ts';
 export type { RamInfo } from './migration/source-statistics.ts';
 export {
@@ -41,6 +42,7 @@ export {
   type SourceStatus,
   sourceTransitions,
 } from './migration/status.ts';
+export type { SwitchoverReady } from './migration/switchover-ack.ts';
 export {
   changeParameters,
   type Parameter,

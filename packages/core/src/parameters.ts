@@ -44,6 +44,12 @@ export const parameterRules = {
   'max-cpu-throttle': percent(99, 1, 99),
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
   'x-handshake-timeout': millis(10_000, 10, 600_000),
+  /** Ours, with `x-auto-recover`: how often a new link is tried before somebody has to ask. */
+  'x-recover-attempts': number(10, 1, 1_000_000, 'attempts'),
+  /** How long before the first attempt at most; twice as long before each that follows. */
+  'x-recover-backoff': millis(1000, 1, 600_000),
+  /** Never longer than this. */
+  'x-recover-backoff-max': millis(30_000, 1, 3_600_000),
 } as const satisfies Record<string, ParameterRule>;
 
 export type Parameter = keyof typeof parameterRules;

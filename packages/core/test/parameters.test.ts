@@ -26,7 +26,7 @@ function expectRefusal(changes: Readonly<Record<string, unknown>>, message: stri
   );
 }
 
-test("the defaults are QEMU's, and our own timeout", () => {
+test("the defaults are QEMU's, and our own where it has none", () => {
   expect(parameterDefaults).toEqual({
     'max-bandwidth': 134_217_728,
     'max-postcopy-bandwidth': 0,
@@ -39,6 +39,9 @@ test("the defaults are QEMU's, and our own timeout", () => {
     'cpu-throttle-tailslow': false,
     'max-cpu-throttle': 99,
     'x-handshake-timeout': 10_000,
+    'x-recover-attempts': 10,
+    'x-recover-backoff': 1000,
+    'x-recover-backoff-max': 30_000,
   });
 });
 

@@ -1,5 +1,7 @@
 import type { AutoConverge } from './auto-converge.ts';
 import type { SourceContext } from './source-context.ts';
+import { StallDetection } from './stall-detection.ts';
+import { SwitchoverGate } from './switchover-gate.ts';
 import { SyncTimer } from './sync-timer.ts';
 
 /** How the guest is to be moved when the passes end. */
@@ -22,12 +24,14 @@ export interface PrecopyOptions {
   readonly onPass: () => void;
   /** With the capability auto-converge. */
   readonly autoConverge: AutoConverge | undefined;
+  /** With the capability x-auto-postcopy: the passes had stopped shrinking. */
+  readonly onStall: (dirtyBytes: number) => void;
 }
 
 /** Begins to note writes: from here on every page that exists is dirty until it is sent. */
 export async function track(context: SourceContext, onPass: () => void): Promise<void> {
-  const { dirtyPages } = await context.threads.sender.call('track', undefined);
-  context.statistics.synced(dirtyPages);
+  await context.threads.sender.call('track', undefined);
+  context.statistics.tracked();
   context.signal.throwIfAborted();
   onPass();
 }
@@ -45,37 +49,56 @@ export async function precopy(
   context: SourceContext,
   options: PrecopyOptions,
 ): Promise<Switchover> {
-  const { threads, statistics, signal } = context;
+  const { threads, signal } = context;
   const { wishes, autoConverge } = options;
   const further = new FurtherPasses();
+  const stall = context.capabilities['x-auto-postcopy'] ? new StallDetection() : undefined;
+  const gate = new SwitchoverGate(context, () => {
+    if (wishes.postcopy) context.link.stopTransfer();
+  });
   using timer = autoConverge && new SyncTimer(() => wishSync(context, wishes));
   for (let pass = 1; ; pass++) {
     signal.throwIfAborted();
-    if (wishes.postcopy) return 'postcopy';
+    if (wishes.postcopy && gate.isOpen) return 'postcopy';
     const isWhole = !wishes.sync && (await sendPass(context, pass));
     if (isWhole) {
       const { writtenPages } = await threads.sender.call('look', undefined);
       signal.throwIfAborted();
       const pays = further.pay(writtenPages);
       if (fits(context, writtenPages)) {
-        if (!pays) return 'precopy';
-        further.made();
+        if (!gate.isOpen) await gate.rest();
+        else if (!pays) return 'precopy';
+        else further.made();
       }
     } else if (!wishes.sync) {
       continue; // for postcopy, or an abort: see above
     }
     wishes.sync = false;
-    const { dirtyPages, dirtiedPages } = await threads.sender.call('sync', undefined);
-    signal.throwIfAborted();
-    statistics.synced(dirtiedPages);
+    const dirtyPages = await sync(context, options);
     timer?.synced();
-    autoConverge?.synced({
-      dirtiedBytes: statistics.bytesOf(dirtiedPages),
-      transferredBytes: statistics.transferredBytes,
-    });
-    options.onPass();
-    if (!isWhole && fits(context, dirtyPages)) return 'precopy';
+    if (!isWhole && gate.isOpen && fits(context, dirtyPages)) return 'precopy';
+    if (autoConverge?.isExhausted === false) stall?.restart(); // it may yet slow the guest down
+    const isStalled = stall?.isStalled(dirtyPages, isWhole) === true;
+    if (isStalled && gate.isOpen && !fits(context, dirtyPages)) {
+      options.onStall(context.statistics.bytesOf(dirtyPages));
+      return 'postcopy';
+    }
   }
+}
+
+/** @returns how many pages are dirty now, those included that were so before. */
+async function sync(
+  { threads, statistics, parameters, signal }: SourceContext,
+  { autoConverge, onPass }: PrecopyOptions,
+): Promise<number> {
+  const { dirtyPages, dirtiedPages } = await threads.sender.call('sync', undefined);
+  signal.throwIfAborted();
+  statistics.synced(dirtiedPages, dirtyPages);
+  statistics.estimate(parameters());
+  const { transferredBytes } = statistics;
+  autoConverge?.synced({ dirtiedBytes: statistics.bytesOf(dirtiedPages), transferredBytes });
+  onPass();
+  return dirtyPages;
 }
 
 /** Cuts the pass short that is under way. */
@@ -85,9 +108,11 @@ export function wishSync(context: Pick<SourceContext, 'link'>, wishes: PrecopyWi
 }
 
 /** @returns whether all of it was sent. */
-async function sendPass({ link, statistics }: SourceContext, pass: number): Promise<boolean> {
+async function sendPass(context: SourceContext, pass: number): Promise<boolean> {
+  const { link, statistics, parameters } = context;
   const sent = await link.transfer({ rate: 'precopy', pass });
   statistics.transferred(sent);
+  statistics.estimate(parameters());
   return !sent.stopped;
 }
 

@@ -36,9 +36,7 @@ export function sourceInfo(
     ...description,
     'setup-time': Math.round(setupMillis),
     'total-time': Math.round(totalMillis),
-    ...(isOver || expectedDowntimeMillis === undefined
-      ? {}
-      : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
+    ...(isOver ? {} : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
     ...(isOver ? downtimeInfo(statistics) : {}),
     ram: statistics.ram(),
     ...(throttlePercentage > 0 ? { 'cpu-throttle-percentage': throttlePercentage } : {}),

@@ -3,6 +3,7 @@ import { type Address, ChannelError, newSession } from '@godwit/transport';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { startAutoConverge } from './auto-converge.ts';
+import { AutoRecovery } from './auto-recovery.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
 import { NextLink } from './next-link.ts';
@@ -22,6 +23,7 @@ import {
   handshake,
   pageChannels,
   type SourceContext,
+  type SourceNews,
   type SourceOptions,
 } from './source-context.ts';
 import { SourceLink } from './source-link.ts';
@@ -34,8 +36,7 @@ export interface SourceRunParts {
   readonly guest: Guest;
   readonly options: SourceOptions;
   readonly status: StatusMachine<typeof sourceTransitions>;
-  /** A dirty sync has been made. */
-  readonly tellPass: () => void;
+  readonly tell: SourceNews;
 }
 
 /**
@@ -43,50 +44,73 @@ export interface SourceRunParts {
  * until that is handed over. What may be asked of it in which state is `SourceMigration`'s affair.
  */
 export class SourceRun {
-  /** Resolves when the migration has ended, well or not; never rejects. */
-  readonly ended: Promise<void>;
   readonly statistics: SourceStatistics;
+  readonly preSwitchover = new PreSwitchover();
+  readonly nextLink: NextLink;
   readonly #guest: Guest;
   readonly #options: SourceOptions;
   readonly #status: StatusMachine<typeof sourceTransitions>;
-  readonly #tellPass: () => void;
+  readonly #tell: SourceNews;
   readonly #threads: SourceThreads;
   readonly #session: SourceSession = { ...newSession(), epoch: 0 };
   readonly #lifeline: Lifeline;
   #parameters: Parameters;
-  #end: () => void = () => undefined;
+  #grace: NodeJS.Timeout | undefined;
   #link: SourceLink | undefined;
   /** Ends what is under way: the migration before the order to run, one link's life after it. */
   #attempt = new AbortController();
-  readonly #nextLink = new NextLink();
   readonly #wishes: PrecopyWishes = { postcopy: false, sync: false };
-  readonly #preSwitchover = new PreSwitchover();
   #stoppedHere = false;
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
   readonly #stallMillis = (): number => this.#parameters['x-handshake-timeout'];
   #error: Error | undefined;
 
-  constructor({ guest, options, status, tellPass }: SourceRunParts) {
+  constructor({ guest, options, status, tell }: SourceRunParts) {
     this.#guest = guest;
     this.#options = options;
     this.#status = status;
-    this.#tellPass = tellPass;
+    this.#tell = tell;
     this.#parameters = options.parameters;
+    const autoRecovery = options.capabilities['x-auto-recover']
+      ? new AutoRecovery(() => this.#parameters, tell.recovery)
+      : undefined;
+    this.nextLink = new NextLink(autoRecovery, () => {
+      this.#attempt = new AbortController();
+      this.#status.move('postcopy-paused', 'postcopy-recover-setup');
+    });
     this.#threads = new SourceThreads(guest.ram, pageChannels(options));
-    this.statistics = new SourceStatistics(this.#threads);
+    this.statistics = new SourceStatistics(this.#threads, options.parameters['downtime-limit']);
     this.setParameters(options.parameters);
     this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
     });
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
   }
 
-  /** The status is `setup`. */
-  start(address: Address): void {
-    void this.#run(address).then(this.#end);
+  /**
+   * The migration in order, from `setup` to its end, well or not; never rejects. From `#handOver` on the
+   * source never runs the guest again.
+   */
+  async run(address: Address): Promise<void> {
+    try {
+      const how = await this.#untilLoaded(address);
+      this.#handOver();
+      await this.#untilCompleted(async () => {
+        await this.#orderRun();
+        if (how === 'precopy') return await finish(this.#context());
+        this.#status.move('postcopy-device', 'postcopy-active');
+        await postcopy(this.#context());
+      });
+      this.statistics.ended();
+      this.#status.leaveFor('completed');
+    } catch (error) {
+      assert(!this.#handedOver, error as Error);
+      await this.#giveBack(error as Error);
+    } finally {
+      clearTimeout(this.#grace);
+      await this.#threads.end();
+      this.#lifeline.release();
+    }
   }
 
   /** The last failure, until a new link stands. */
@@ -96,11 +120,6 @@ export class SourceRun {
 
   get isHandedOver(): boolean {
     return this.#handedOver;
-  }
-
-  /** Paused, and a new link may be tried. */
-  get canResume(): boolean {
-    return this.#status.is('postcopy-paused') && this.#nextLink.isAwaited;
   }
 
   setParameters(parameters: Parameters): void {
@@ -119,17 +138,11 @@ export class SourceRun {
     if (this.#status.is('setup', 'active')) this.#link?.stopTransfer();
   }
 
-  /** Ends the pause before the switchover, if there is one now. */
-  continue(): void {
-    this.#preSwitchover.continue();
-  }
-
   /** Ends what is under way before the order to run; the status says why. */
   giveUp(reason: Error): void {
     this.#attempt.abort(reason);
     this.#link?.stopTransfer();
-    const timer = setTimeout(() => this.#link?.drop(reason), CANCEL_GRACE_MILLIS);
-    void this.ended.then(() => clearTimeout(timer));
+    this.#grace = setTimeout(() => this.#link?.drop(reason), CANCEL_GRACE_MILLIS);
   }
 
   /** Ends the link, or the attempt to open one, after the order to run. */
@@ -138,47 +151,20 @@ export class SourceRun {
     this.#link?.drop(reason);
   }
 
-  /** One new link is tried; it must be possible. */
-  resume(address: Address): void {
-    assert(this.canResume);
-    this.#attempt = new AbortController();
-    this.#status.move('postcopy-paused', 'postcopy-recover-setup');
-    this.#nextLink.tryAt(address);
-  }
-
-  /** The migration in order. From `#handOver` on the source never runs the guest again. */
-  async #run(address: Address): Promise<void> {
-    try {
-      const how = await this.#untilLoaded(address);
-      this.#handOver();
-      await this.#untilCompleted(async () => {
-        await this.#orderRun();
-        if (how === 'precopy') return await finish(this.#context());
-        this.#status.move('postcopy-device', 'postcopy-active');
-        await postcopy(this.#context());
-      });
-      this.statistics.ended();
-      this.#status.leaveFor('completed');
-    } catch (error) {
-      assert(!this.#handedOver, error as Error);
-      await this.#giveBack(error as Error);
-    } finally {
-      await this.#threads.end();
-      this.#lifeline.release();
-    }
-  }
-
   async #untilLoaded(address: Address): Promise<Switchover> {
     await this.#dial(address, { newSession: true });
     await agree(this.#context(), this.#options.uuid);
     await openPages(this.#context(), address, this.#session);
-    await track(this.#context(), this.#tellPass);
+    await track(this.#context(), this.#tell.pass);
     this.statistics.setUp();
     this.#status.move('setup', 'active');
-    const wishes = this.#wishes;
     using autoConverge = startAutoConverge(this.#context()); // until the guest stands still, or is given back
-    const options = { wishes, onPass: this.#tellPass, autoConverge };
-    const how = await precopy(this.#context(), options);
+    const how = await precopy(this.#context(), {
+      wishes: this.#wishes,
+      autoConverge,
+      onPass: this.#tell.pass,
+      onStall: this.#tell.stall,
+    });
     // All that can be done while the guest runs is done before it stops.
     if (how === 'postcopy') {
       await openUrgent(this.#context(), address, this.#session);
@@ -194,7 +180,7 @@ export class SourceRun {
     await stopGuest(this.#context(), clock);
     if (this.#options.capabilities['pause-before-switchover']) {
       this.#status.move('active', 'pre-switchover');
-      await this.#preSwitchover.wait(this.#context());
+      await this.preSwitchover.wait(this.#context());
     }
     clock.partEnds();
     // Begun before it is told: whoever listens takes time, and the guest stands still.
@@ -202,11 +188,12 @@ export class SourceRun {
     prepared.catch(() => undefined); // awaited below, unless a listener throws
     this.#status.leaveFor('device');
     if (how === 'postcopy') this.#status.move('device', 'postcopy-device');
-    this.#tellPass();
+    this.#tell.pass();
     await prepared;
   }
 
   async #dial(address: Address, opening: { newSession: boolean }): Promise<void> {
+    this.nextLink.dialled(address);
     const options = { ...handshake(this.#waits()), ...opening };
     const main = await dialMain(address, this.#session, options);
     this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
@@ -247,9 +234,12 @@ export class SourceRun {
     const error = this.#link?.lost ?? (signal.aborted ? (signal.reason as Error) : reason);
     await this.#link?.close();
     this.#link = undefined;
-    this.#error = explainSource(error, this.#status.status, this.#handedOver);
-    const next = this.#nextLink.address(); // before it is told: a listener may have one
+    const explained = explainSource(error, this.#status.status, this.#handedOver);
+    this.#error = explained;
+    const next = this.nextLink.address(); // before it is told: a listener may have one
     this.#status.leaveFor('postcopy-paused');
+    // Who has paused a migration will resume it.
+    if (explained.code !== 'ERR_POSTCOPY_PAUSED_BY_USER') this.nextLink.tryUnattended();
     return await next;
   }
 
@@ -265,6 +255,7 @@ export class SourceRun {
     if (phase === 'loaded') await this.#orderRun(); // the order never arrived: the guest stands still
     await openPages(context, address, this.#session);
     await resumeLink(context);
+    this.nextLink.stands();
     this.#status.move('postcopy-recover', 'postcopy-active');
     await postcopy(context);
   }

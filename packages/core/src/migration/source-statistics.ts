@@ -1,6 +1,7 @@
 import type { Parameters } from '../parameters.ts';
 import type { TransferResult } from '../threads/ram-sender-api.ts';
 import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
+import { ExpectedDowntime } from './expected-downtime.ts';
 import type { SourceThreads } from './source-threads.ts';
 
 /** A bandwidth is measured over at least this long: a short pass says little. */
@@ -43,6 +44,8 @@ export class SourceStatistics {
   #setupMillis: number | undefined;
   #downtime: DowntimeClock | undefined;
   #downtimeMillis: number | undefined;
+  readonly #expectedDowntime: ExpectedDowntime;
+  #periodBytes = 0;
   #syncedMillis = performance.now();
   #dirtyRate = 0;
   #windowBytes = 0;
@@ -52,7 +55,9 @@ export class SourceStatistics {
   #phaseStartBytes = 0;
   readonly #phaseBytes: Record<Phase, number> = { precopy: 0, downtime: 0, postcopy: 0 };
 
-  constructor(threads: SourceThreads) {
+  /** @param limitMillis the downtime-limit. */
+  constructor(threads: SourceThreads, limitMillis: number) {
+    this.#expectedDowntime = new ExpectedDowntime(limitMillis);
     this.#threads = threads;
     this.pagesTotal = threads.blockPages.reduce((sum, pages) => sum + pages, 0);
     this.#pageBytes = threads.blocks[0]?.pageBytes ?? 4096;
@@ -62,15 +67,34 @@ export class SourceStatistics {
     this.#setupMillis = performance.now() - this.#startedMillis;
   }
 
-  /** @param dirtiedPages written since the sync before. */
-  synced(dirtiedPages: number): void {
+  /** From here on writes are noted. */
+  tracked(): void {
+    this.#syncedMillis = performance.now();
+  }
+
+  /**
+   * @param dirtiedPages written since the sync before.
+   * @param dirtyPages all that is to be sent; left out where nobody has the time to count.
+   */
+  synced(dirtiedPages: number, dirtyPages?: number): void {
     const now = performance.now();
     const seconds = (now - this.#syncedMillis) / 1000;
     if (seconds > 0) this.#dirtyRate = Math.round(dirtiedPages / seconds);
     this.#syncedMillis = now;
+    if (dirtyPages !== undefined) this.#expectedDowntime.synced(this.bytesOf(dirtyPages));
+  }
+
+  /** Another look at what a switchover would cost; after each transfer and each sync. */
+  estimate(parameters: Parameters): void {
+    this.#expectedDowntime.estimate({
+      bytes: this.#periodBytes,
+      bytesPerMilli: this.switchoverBytesPerMilli(parameters),
+      dirtyRate: this.#dirtyRate,
+    });
   }
 
   transferred(result: TransferResult): void {
+    this.#periodBytes = result.bytes;
     this.#windowBytes += result.bytes;
     this.#windowMillis += result.millis;
     this.#bytesPerMilli = this.#windowBytes / Math.max(this.#windowMillis, 0.001);
@@ -132,9 +156,9 @@ export class SourceStatistics {
     return this.#downtimeMillis === undefined ? undefined : this.#downtime?.parts();
   }
 
-  /** What a switchover now would cost. */
-  get expectedDowntimeMillis(): number | undefined {
-    return this.#bytesPerMilli > 0 ? this.remainingBytes() / this.#bytesPerMilli : undefined;
+  /** What a switchover would cost. */
+  get expectedDowntimeMillis(): number {
+    return this.#expectedDowntime.millis;
   }
 
   ram(): RamInfo {

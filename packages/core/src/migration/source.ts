@@ -20,15 +20,18 @@ import {
  * never runs here again: what happens to the link is recovered from, as often as it takes.
  */
 export class SourceMigration extends EventEmitter<SourceEvents> {
-  readonly #guest: Guest;
+  /** Resolves when the migration has ended, well or not; never rejects. */
+  readonly ended: Promise<void>;
   readonly #options: SourceOptions;
   readonly #status: StatusMachine<typeof sourceTransitions>;
   readonly #run: SourceRun;
   #passes = 0;
+  #end: () => void = () => undefined;
 
+  /** @throws {MigrationError} `ERR_ARGUMENT`: a capability asks of the guest what it cannot do. */
   constructor(guest: Guest, options: SourceOptions) {
     super();
-    this.#guest = guest;
+    if (options.capabilities['auto-converge']) throttleOf(guest);
     this.#options = options;
     this.#status = new StatusMachine(sourceTransitions, 'none', (status) => {
       this.emit('status', status);
@@ -37,24 +40,21 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
       guest,
       options,
       status: this.#status,
-      tellPass: () => void this.emit('pass', ++this.#passes),
+      tell: {
+        pass: () => void this.emit('pass', ++this.#passes),
+        stall: (dirtyBytes) => void this.emit('stall', dirtyBytes),
+        recovery: (news) => void this.emit('recovery', news),
+      },
+    });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
     });
   }
 
-  /** Resolves when the migration has ended, well or not; never rejects. */
-  get ended(): Promise<void> {
-    return this.#run.ended;
-  }
-
-  /**
-   * Success means only that it has begun: what comes of it is told by events.
-   *
-   * @throws {MigrationError} `ERR_ARGUMENT`: a capability asks of the guest what it cannot do.
-   */
+  /** Success means only that it has begun: what comes of it is told by events. */
   start(address: Address): void {
-    if (this.#options.capabilities['auto-converge']) throttleOf(this.#guest);
     this.#status.move('none', 'setup');
-    this.#run.start(address);
+    void this.#run.run(address).then(this.#end);
   }
 
   get status(): SourceStatus {
@@ -92,7 +92,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     if (status !== this.status) {
       throw new MigrationError('ERR_STATE', `Migration not in expected state: ${this.status}`);
     }
-    this.#run.continue();
+    this.#run.preSwitchover.continue();
   }
 
   /** Gives up before the order to run; afterwards refused. Wait for `cancelled`. */
@@ -106,8 +106,12 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#run.giveUp(new MigrationError('ERR_CANCELLED', 'the migration was cancelled'));
   }
 
-  /** Breaks the link in postcopy, or an attempt at recovery; leads to postcopy-paused. */
+  /**
+   * Breaks the link in postcopy, or an attempt at recovery; leads to postcopy-paused. In postcopy-paused,
+   * where attempts follow by themselves, it ends them: the next one is asked for.
+   */
   pause(): void {
+    if (this.#run.nextLink.suspend()) return;
     if (!this.#status.is('postcopy-active', 'postcopy-recover', 'postcopy-recover-setup')) {
       const message = `migrate-pause is only possible in postcopy, not in ${this.status}`;
       throw new MigrationError('ERR_STATE', message);
@@ -118,9 +122,9 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   /** `migrate` with resume: tries one new link; the outcome is an event. */
   resume(address: Address): void {
-    if (!this.#run.canResume) {
+    if (!this.#run.nextLink.isAwaited) {
       throw new MigrationError('ERR_STATE', 'Cannot resume if there is no paused migration');
     }
-    this.#run.resume(address);
+    this.#run.nextLink.tryAt(address);
   }
 }

@@ -33,6 +33,7 @@ export type ControlMessage =
   | { readonly t: 'sync'; readonly n: number }
   | { readonly t: 'flush' }
   | { readonly t: 'flushed' }
+  | { readonly t: 'switchover-ack' }
   | { readonly t: 'listen' }
   | ({ readonly t: 'loaded' } & ReceivedProof)
   | { readonly t: 'run'; readonly paused: boolean }
@@ -92,6 +93,7 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   sync: { n: isCount },
   flush: {},
   flushed: {},
+  'switchover-ack': {},
   listen: {},
   loaded: proof,
   run: { paused: isBoolean },
