@@ -120,7 +120,7 @@ test('it gives up after so many attempts, and whoever asks then is obeyed', asyn
     ]);
     expect(newsOf(pair).at(-1)).toEqual({ action: 'given-up', attempts: 2 });
     expect(await pair.source.errorDescription()).toMatch(/cannot connect/);
-    await expect(pair.source.executeOob('migrate-pause')).rejects.toThrow('only possible in');
+    await expect(pair.source.executeOob('migrate-pause')).rejects.toThrow(/migrate-pause is/);
     await pair.resume(); // past the relay
     await pair.waitForBoth('postcopy-active');
     await pair.untilCompleted();
@@ -165,7 +165,7 @@ test('migrate-pause during a back-off ends it: the next attempt is asked for', a
     await untilNews(pair, 'scheduled');
     await pair.source.executeOob('migrate-pause');
     await untilNews(pair, 'suspended');
-    await expect(pair.source.executeOob('migrate-pause')).rejects.toThrow('only possible in');
+    await expect(pair.source.executeOob('migrate-pause')).rejects.toThrow(/migrate-pause is/);
     await pair.resume();
     await pair.waitForBoth('postcopy-active');
     await pair.untilCompleted();
