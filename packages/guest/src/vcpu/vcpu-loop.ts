@@ -35,7 +35,7 @@ export function runVcpu(memory: MemoryPages, control: VcpuControl, times?: StepT
 /** Makes up to `count` steps, fewer when the command changes. */
 type Walk = (command: number, count: number) => number;
 
-function pace(walk: Walk, control: VcpuControl, command: number, rate: number): void {
+export function pace(walk: Walk, control: VcpuControl, command: number, rate: number): void {
   const throttle = new Throttle(performance.now());
   const pacer = rate === 0 ? undefined : new Pacer(rate, performance.now());
   while (control.command === command) {
@@ -63,7 +63,7 @@ function sleepIfThrottled(throttle: Throttle, control: VcpuControl, command: num
   return now - before;
 }
 
-function startWalk(
+export function startWalk(
   { pageCount, segments }: MemoryPages,
   control: VcpuControl,
   { workload, seed, vcpu, vcpuCount }: VcpuProgram,
