@@ -99,11 +99,10 @@ test('where time may be up what comes first counts', async () => {
 });
 
 test('where time may be up an abort is thrown with its reason, before and meanwhile', async () => {
-  const never = new Promise<void>(() => undefined);
   const reason = new Error('cancelled');
-  await expect(upTo(never, 60_000, AbortSignal.abort(reason))).rejects.toBe(reason);
+  await expect(upTo(never(), 60_000, AbortSignal.abort(reason))).rejects.toBe(reason);
   const controller = new AbortController();
-  const waiting = upTo(never, 60_000, controller.signal);
+  const waiting = upTo(never(), 60_000, controller.signal);
   controller.abort(reason);
   await expect(waiting).rejects.toBe(reason);
 });

@@ -88,12 +88,15 @@ const handedOver: Readonly<Record<string, Ending>> = {
   'a switch to postcopy': ({ source }) => source.startPostcopy(),
 };
 
-test.each(Object.entries(handedOver))('%s lets the guest go once it stands still', async (_, end) => {
-  const parts = await throttled();
-  const { guest, source } = parts;
-  await end(parts);
-  await source.ended;
-  expect(source.status).toBe('completed');
-  expect(guest.told.slice(-2)).toEqual(['pause', 0]);
-  expect(source.info()).not.toHaveProperty('cpu-throttle-percentage');
-});
+test.each(Object.entries(handedOver))(
+  '%s lets the guest go once it stands still',
+  async (_, end) => {
+    const parts = await throttled();
+    const { guest, source } = parts;
+    await end(parts);
+    await source.ended;
+    expect(source.status).toBe('completed');
+    expect(guest.told.slice(-2)).toEqual(['pause', 0]);
+    expect(source.info()).not.toHaveProperty('cpu-throttle-percentage');
+  },
+);
