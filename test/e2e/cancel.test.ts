@@ -112,18 +112,6 @@ describe.each(transports)('over %s', (transport) => {
   });
 });
 
-test('a cancel with nothing to cancel changes nothing, before and after', async () => {
-  await withPair({ parameters: fast }, async (pair) => {
-    await pair.source.execute('migrate_cancel');
-    await pair.destination.execute('migrate_cancel');
-    await pair.migrate();
-    await pair.waitForBoth('completed');
-    await pair.source.execute('migrate_cancel');
-    expect(pair.source.statuses).toEqual(precopyOfSource);
-    await expectOwner(pair, pair.destination);
-  });
-});
-
 test('a second cancel is no second event', async () => {
   await withPair({ workload: 'random', parameters: endless }, async (pair) => {
     await pair.migrate();

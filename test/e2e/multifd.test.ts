@@ -32,6 +32,21 @@ describe.each(transports)('page channels over %s', (transport) => {
     });
   });
 
+  test.each([1, 6])(
+    'the source decides that there are %i, whatever was expected',
+    async (count) => {
+      await withPair({ transport, channels: 4, parameters: fast }, async (pair) => {
+        await pair.source.setParameters({ 'multifd-channels': count });
+        const link = await pair.openLink();
+        await pair.migrate(link.uri);
+        await pair.waitForBoth('completed');
+        const hellos = link.frames.entries.filter((frame) => frame.name === 'hello');
+        expect(hellos).toHaveLength(1 + count);
+        await expectOwner(pair, pair.destination);
+      });
+    },
+  );
+
   test('main carries no page, and the channels are those that were agreed on', async () => {
     await withPair({ transport, channels: 3, parameters: fast }, async (pair) => {
       const link = await pair.openLink();

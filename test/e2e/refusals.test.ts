@@ -46,16 +46,6 @@ describe.each(transports)('over %s', (transport) => {
   });
 });
 
-test('validate-uuid lets a guest through to the same UUID', async () => {
-  await withPair({ ...uuid(UUID_A), parameters: fast }, async (pair) => {
-    await pair.source.setCapabilities({ 'validate-uuid': true });
-    await pair.destination.setCapabilities({ 'validate-uuid': true });
-    await pair.migrate();
-    await pair.waitForBoth('completed');
-    await expectOwner(pair, pair.destination);
-  });
-});
-
 test('validate-uuid keeps a guest from another UUID, and says both', async () => {
   const options = { source: uuid(UUID_A), destination: uuid(UUID_B), parameters: fast };
   await withPair(options, async (pair) => {
@@ -74,18 +64,6 @@ test('validate-uuid keeps a guest from another UUID, and says both', async () =>
     await expectOwner(pair, pair.destination);
   });
 });
-
-test.each(['source', 'destination'])(
-  'validate-uuid has nothing to compare where only the %s has a UUID',
-  async (side) => {
-    await withPair({ [side]: uuid(UUID_A), parameters: fast }, async (pair) => {
-      await pair.source.setCapabilities({ 'validate-uuid': true });
-      await pair.migrate();
-      await pair.waitForBoth('completed');
-      await expectOwner(pair, pair.destination);
-    });
-  },
-);
 
 test('memory of another size is refused by name', async () => {
   await withPair({ destination: { memory: '48M' } }, async (pair) => {

@@ -50,6 +50,14 @@ export async function silentListener(
   return await BadListener.open(transport, directory, (socket) => socket.resume());
 }
 
+/** Accepts and ends the connection at once. */
+export async function closingListener(
+  transport: Transport,
+  directory: string,
+): Promise<BadListener> {
+  return await BadListener.open(transport, directory, (socket) => socket.end());
+}
+
 /** Knows the protocol, not the secret: accepts every hello with a proof that proves nothing. */
 export async function strangerListener(
   transport: Transport,

@@ -209,7 +209,7 @@ export class GuestProcess implements AsyncDisposable {
     await this.execute('migrate-set-capabilities', { capabilities });
   }
 
-  async setParameters(parameters: Record<string, number>): Promise<void> {
+  async setParameters(parameters: Record<string, number | string>): Promise<void> {
     await this.execute('migrate-set-parameters', parameters);
   }
 

@@ -25,7 +25,7 @@ export interface PairOptions extends OptionsOfOne {
   /** Page channels: capability multifd on both sides; default none. */
   readonly channels?: number;
   /** Of the source, before the migration. */
-  readonly parameters?: Record<string, number>;
+  readonly parameters?: Record<string, number | string>;
   /** Milliseconds, on both sides: `x-handshake-timeout`. */
   readonly handshakeMillis?: number;
 }

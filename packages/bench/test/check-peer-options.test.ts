@@ -10,6 +10,7 @@ test.each([
   [{ memoryBytes: 2 ** 30 + 4096 }, /--memory .* whole MiB/],
   [{ workload: 'zipf' }, /--workload zipf/],
   [{ untouchedBytes: 2 ** 30 }, /never touched: not with --peer qemu/],
+  [{ zlibLevel: 1 }, /--compression: not with --peer qemu/],
   [{ rate: 1500 }, /--rate 1500: .* whole thousands/],
 ] as const)('%o is refused beside QEMU, by name, and nowhere else', (change, message) => {
   expect(() => checkPeerOptions({ ...beside, ...change })).toThrow(message);

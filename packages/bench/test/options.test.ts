@@ -7,6 +7,9 @@ test.each([
   { channels: 0 },
   { channels: 17 },
   { channels: 1.5 },
+  { zlibLevel: 1 },
+  { zlibLevel: 10, channels: 2 },
+  { zlibLevel: 0.5, channels: 2 },
   { runs: 0 },
   { runs: 1.5 },
   { runs: 1001 },
@@ -15,6 +18,7 @@ test.each([
 ])('%o is refused', (change) => {
   expect(() => checkOptions({ ...someOptions, ...change })).toThrow(RangeError);
   expect(() => checkOptions(someOptions)).not.toThrow();
+  expect(() => checkOptions({ ...someOptions, channels: 2, zlibLevel: 9 })).not.toThrow();
 });
 
 test('only a precopy can find its memory preallocated', () => {

@@ -39,6 +39,7 @@ export const sharedCapabilities = [
 export const unsupportedCapabilities = [
   'xbzrle',
   'rdma-pin-all',
+  'zero-blocks',
   'x-colo',
   'release-ram',
   'dirty-bitmaps',

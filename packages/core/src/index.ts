@@ -1,3 +1,4 @@
+export { type Address, formatAddress, parseAddress } from '@godwit/transport';
 export {
   type Capabilities,
   type Capability,
@@ -12,6 +13,7 @@ export { type DirtyLog, PagemapDirtyLog } from './memory/dirty-log.ts';
 export { FaultLedger, type FaultVisitor } from './memory/fault-ledger.ts';
 export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
 export { LatencyHistogram } from './memory/latency-histogram.ts';
+export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';

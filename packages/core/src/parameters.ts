@@ -15,10 +15,21 @@ interface BooleanRule {
   readonly initial: boolean;
 }
 
-type ParameterRule = NumberRule | BooleanRule;
+interface EnumRule {
+  readonly kind: 'enum';
+  readonly initial: string;
+  readonly values: readonly string[];
+  /** QEMU's others: known by name, refused by name. */
+  readonly unsupported: readonly string[];
+}
+
+type ParameterRule = NumberRule | BooleanRule | EnumRule;
 
 /** Each is a thread on either side. */
 export const PAGE_CHANNELS_MAX = 32;
+
+export const zeroPageDetections = ['none', 'legacy', 'multifd'] as const;
+export type ZeroPageDetection = (typeof zeroPageDetections)[number];
 
 const SIZE_MAX = Number.MAX_SAFE_INTEGER;
 
@@ -42,6 +53,24 @@ export const parameterRules = {
   'cpu-throttle-tailslow': { kind: 'boolean', initial: false },
   /** Not below cpu-throttle-initial. */
   'max-cpu-throttle': percent(99, 1, 99),
+  /**
+   * How page channels compress, and how hard zlib tries; what a migration begins with it keeps, so a change
+   * is for the next one.
+   */
+  'multifd-compression': {
+    kind: 'enum',
+    initial: 'none',
+    values: ['none', 'zlib'],
+    unsupported: ['zstd', 'qatzip', 'qpl', 'uadk'],
+  },
+  'multifd-zlib-level': number(1, 0, 9, 'level'),
+  /** Who looks for pages of zeros: nobody, the thread of the main channel, or whoever sends a page. */
+  'zero-page-detection': {
+    kind: 'enum',
+    initial: 'multifd',
+    values: zeroPageDetections,
+    unsupported: [],
+  },
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
   'x-handshake-timeout': millis(10_000, 10, 600_000),
   /** Ours, with `x-auto-recover`: how often a new link is tried before somebody has to ask. */
@@ -53,7 +82,11 @@ export const parameterRules = {
 } as const satisfies Record<string, ParameterRule>;
 
 export type Parameter = keyof typeof parameterRules;
-type ValueOf<Rule extends ParameterRule> = Rule extends BooleanRule ? boolean : number;
+type ValueOf<Rule extends ParameterRule> = Rule extends BooleanRule
+  ? boolean
+  : Rule extends EnumRule
+    ? Rule['values'][number]
+    : number;
 export type Parameters = {
   readonly [Name in Parameter]: ValueOf<(typeof parameterRules)[Name]>;
 };
@@ -69,15 +102,12 @@ export const unsupportedParameters = [
   'tls-authz',
   'x-checkpoint-delay',
   'xbzrle-cache-size',
-  'multifd-compression',
-  'multifd-zlib-level',
   'multifd-zstd-level',
   'multifd-qatzip-level',
   'block-bitmap-mapping',
   'x-vcpu-dirty-limit-period',
   'vcpu-dirty-limit',
   'mode',
-  'zero-page-detection',
   'direct-io',
 ] as const;
 
@@ -111,7 +141,7 @@ export function changeParameters(
   return parameters;
 }
 
-function checkValue(name: Parameter, value: unknown): number | boolean {
+function checkValue(name: Parameter, value: unknown): number | boolean | string {
   const rule: ParameterRule = parameterRules[name];
   switch (rule.kind) {
     case 'number': {
@@ -124,6 +154,12 @@ function checkValue(name: Parameter, value: unknown): number | boolean {
     case 'boolean':
       if (typeof value === 'boolean') return value;
       throw refuse(`parameter '${name}' expects true or false`);
+    case 'enum': {
+      if (rule.values.includes(value as string)) return value as string;
+      const expected = `parameter '${name}' expects one of ${rule.values.join(', ')}`;
+      const isKnown = rule.unsupported.includes(value as string);
+      throw refuse(isKnown ? `${expected}; '${value as string}' is not supported` : expected);
+    }
     default:
       return assertNever(rule);
   }

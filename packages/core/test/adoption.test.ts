@@ -49,6 +49,19 @@ test('page channels come with multifd, and within its limits', () => {
   );
 });
 
+test('compression comes with page channels, and by a method that is known here', () => {
+  const withPages = { ...start, caps: ['multifd'], channels: 2 };
+  expect(reasonToRefuse({ ...withPages, compression: 'zlib' }, terms)).toBeUndefined();
+  for (const method of ['zstd', 'none', '']) {
+    expect(reasonToRefuse({ ...withPages, compression: method }, terms)).toBe(
+      `multifd-compression '${method}' is not supported here`,
+    );
+  }
+  expect(reasonToRefuse({ ...start, compression: 'zlib' }, terms)).toBe(
+    'compression takes page channels',
+  );
+});
+
 test('pages of another size are refused with both sizes', () => {
   expect(reasonToRefuse({ ...start, page: 16_384 }, terms)).toBe(
     'the page size is 4096 bytes here, 16384 at the source',

@@ -2,9 +2,17 @@ import { pageBytes, probeHost, unsentBytes } from '@godwit/posix';
 import { type Address, encodeDevice, FrameType } from '@godwit/transport';
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
+import { deflateSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DestinationMigration, type DestinationOptions } from '../src/migration/destination.ts';
-import { control, HandMadeSource, parameters, QuietGuest, runFrame } from './hand-made-peer.ts';
+import {
+  control,
+  HandMadeSource,
+  parameters,
+  QuietGuest,
+  runFrame,
+  zlibFrame,
+} from './hand-made-peer.ts';
 import { newFolder, pageOf, realRam } from './real-ram.ts';
 
 const PAGES = 32;
@@ -37,6 +45,7 @@ test.each(Array.from({ length: 12 }, (_, i) => i))(
     source.send(allZero, device, control({ t: 'abandon', why: 'cancelled' }));
     source.channel.shutdown();
     await reaches(destination, 'failed');
+    await destination.ended; // by itself: nobody has closed it
     expect(guest.running).toBe(false);
   },
 );
@@ -199,6 +208,89 @@ describe('a page channel', () => {
       writeSync(pages.descriptor, frame);
       await reaches(destination, 'failed');
       expect(guest.running).toBe(false);
+    },
+  );
+});
+
+describe('compressed pages', () => {
+  const sync = control({ t: 'sync', n: 1 });
+  const half = PAGES / 2;
+  const deflated = (pages: number, byte: number): Uint8Array =>
+    deflateSync(Buffer.alloc(pages * pageBytes, byte));
+
+  /** Adopted, with one page channel. */
+  async function withPages(compression: string | undefined, caps: readonly string[] = []) {
+    const it = await listening();
+    it.source.send(it.source.start(it.ram, ['multifd', ...caps], 1, compression));
+    await reaches(it.destination, 'active');
+    return { ...it, pages: await it.source.openPages(0) };
+  }
+
+  test('are taken on a page channel once that is agreed on', async () => {
+    const { destination, ram, source, pages } = await withPages('zlib');
+    const frames = [
+      zlibFrame(0, half, deflated(half, 0xab)),
+      zlibFrame(half, half, deflated(half, 1)),
+    ];
+    writeSync(pages.descriptor, Buffer.concat([...frames, sync]));
+    source.send(sync, device);
+    await source.hears('loaded');
+    expect(pageOf(ram[0], half - 1).every((byte) => byte === 0xab)).toBe(true);
+    for (const page of [half, PAGES - 1]) {
+      expect(pageOf(ram[0], page).every((byte) => byte === 1)).toBe(true);
+    }
+    const { 'x-ram': received } = await destination.info();
+    expect(received).toMatchObject({ 'received-pages': PAGES, 'normal-pages': PAGES });
+  });
+
+  test('are refused where nobody has agreed on them, and on the main channel', async () => {
+    const frame = zlibFrame(0, PAGES, deflated(PAGES, 7));
+    const unasked = await withPages(undefined);
+    writeSync(unasked.pages.descriptor, frame);
+    await reaches(unasked.destination, 'failed');
+    expect(unasked.destination.error?.message).toContain('does not belong here (page channel)');
+    const onMain = await withPages('zlib');
+    onMain.source.send(frame);
+    await reaches(onMain.destination, 'failed');
+    expect(onMain.destination.error?.message).toContain('does not belong here (main channel)');
+  });
+
+  test('by a method that is not known here are refused by its name', async () => {
+    const { destination, ram, source } = await listening();
+    source.send(source.start(ram, ['multifd'], 1, 'zstd'));
+    await source.hears('refused');
+    await vi.waitFor(() => {
+      const why = "multifd-compression 'zstd' is not supported here";
+      expect(destination.error?.message).toContain(why);
+    });
+  });
+
+  const whole = deflated(half, 3);
+  const bad = {
+    'that are cut off': whole.subarray(0, -1),
+    'with a byte behind their end': Buffer.concat([whole, Buffer.of(0)]),
+    'that are more than was announced': deflated(half + 1, 3),
+    'that are less than was announced': deflated(half - 1, 3),
+    'that are no stream at all': new Uint8Array(100).fill(0xff),
+  } as const;
+  test.skipIf(!probeHost().userfaultfd.available).each(Object.entries(bad))(
+    '%s: none of them is placed, and the others are',
+    async (_name, body) => {
+      const { destination, ram, source, pages } = await withPages('zlib', ['postcopy-ram']);
+      source.send(changes.DISCARD, control({ t: 'listen' }), device);
+      await source.hears('loaded');
+      source.send(control({ t: 'run', paused: true }));
+      await source.hears('running');
+      const frames = [zlibFrame(0, half, whole), zlibFrame(half, half, body)];
+      writeSync(pages.descriptor, Buffer.concat(frames));
+      await reaches(destination, 'postcopy-paused');
+      expect(destination.error?.message).toContain('compressed pages');
+      const { 'x-ram': received } = await destination.info();
+      expect(received?.['received-pages']).toBe(half);
+      // A page that is missing must not be touched from here: nobody would bring it.
+      for (const page of [0, half - 1]) {
+        expect(pageOf(ram[0], page).every((byte) => byte === 3)).toBe(true);
+      }
     },
   );
 });

@@ -10,7 +10,7 @@ import {
   encodeControl,
   encodeFrameHeader,
   FRAME_HEADER_BYTES,
-  type FrameType,
+  FrameType,
   newSession,
   type Session,
 } from '@godwit/transport';
@@ -109,11 +109,20 @@ export class HandMadeSource {
     }
   }
 
-  /** @param channels of pages, with the capability multifd. */
-  start(ram: readonly RamBlock[], caps: readonly string[] = [], channels = 0): Uint8Array {
+  /**
+   * @param channels of pages, with the capability multifd.
+   * @param compression what these may do.
+   */
+  start(
+    ram: readonly RamBlock[],
+    caps: readonly string[] = [],
+    channels = 0,
+    compression?: string,
+  ): Uint8Array {
     const blocks = ram.map((block) => [block.id, block.byteLength] as const);
     const start = { t: 'start', page: pageBytes, blocks, caps, uuid: null } as const;
-    return control(channels === 0 ? start : { ...start, channels });
+    if (channels === 0) return control(start);
+    return control({ ...start, channels, ...(compression === undefined ? {} : { compression }) });
   }
 }
 
@@ -127,6 +136,16 @@ export async function readSome(channel: Channel): Promise<string> {
 
 export function control(message: ControlMessage): Uint8Array {
   return encodeControl(message);
+}
+
+/** A frame of pages of block 0, which claims that they are compressed in `body`. */
+export function zlibFrame(firstPage: number, pageCount: number, body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + body.byteLength);
+  const { byteLength } = body;
+  const view = new DataView(frame.buffer);
+  encodeFrameHeader(view, 0, FrameType.ZLIB_PAGES, 0, firstPage, pageCount, byteLength);
+  frame.set(body, FRAME_HEADER_BYTES);
+  return frame;
 }
 
 /** A frame of one run of pages in block 0; what its body holds does not matter. */

@@ -1,9 +1,17 @@
+import { randomFillSync } from 'node:crypto';
 import { closeDescriptor, pageBytes, socketPair } from '@godwit/posix';
-import { channelSource, type FrameHeader, FrameReader, FrameType } from '@godwit/transport';
+import {
+  channelSource,
+  type FrameHeader,
+  FrameReader,
+  FrameType,
+  inflatePages,
+} from '@godwit/transport';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { PageBitmap } from '../src/memory/page-bitmap.ts';
-import { PageBatch } from '../src/threads/page-batch.ts';
+import { PageBatch, type PageBatchOptions } from '../src/threads/page-batch.ts';
+import { RunCompressor } from '../src/threads/run-compressor.ts';
 import { bitmapsOf, bytesOf, pageOf, pagesIn, realRam } from './real-ram.ts';
 
 const HEADER_BYTES = 24;
@@ -14,9 +22,13 @@ type Frame = Pick<FrameHeader, 'type' | 'block' | 'firstPage' | 'pageCount'> & {
 
 /** A batch over fresh RAM, and the other end of the socket that it is written to. */
 function batchOver(...blockPages: number[]) {
+  return batchWith(undefined, ...blockPages);
+}
+
+function batchWith(options: PageBatchOptions | undefined, ...blockPages: number[]) {
   const blocks = realRam(blockPages);
   const [dirty, present] = [bitmapsOf(blocks), bitmapsOf(blocks)];
-  const batch = new PageBatch({ blocks, dirty, present });
+  const batch = new PageBatch({ blocks, dirty, present }, options);
   const [near, far] = socketPair();
   onTestFinished(() => closeDescriptor(near));
   onTestFinished(() => closeDescriptor(far));
@@ -181,6 +193,98 @@ test('a link that has ended is an error by its code', () => {
   touch(it, 0, 0, 2, 5);
   it.batch.claim(0, 0, 2);
   expect(() => it.batch.write(near)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+});
+
+test('where nobody looks, pages of zeros that exist leave as they are, and holes are told as ever', () => {
+  let looks = false;
+  const it = batchWith({ looksForZeros: () => looks }, 20);
+  touch(it, 0, 0, 10, 0);
+  it.dirty[0]?.addRun(10, 10);
+  expect(it.batch.claim(0, 0, 4)).toBe(4);
+  it.batch.addClaimed(0, 9);
+  looks = true; // from the next claim on
+  expect(it.batch.claim(0, 4, 4)).toBe(4);
+  it.batch.addClaimed(0, 8);
+  expect(it.batch.claim(0, 10, 4)).toBe(10);
+  const told = it.transmit().map(({ type, firstPage, pageCount }) => [type, firstPage, pageCount]);
+  const { PAGES, ZERO } = FrameType;
+  expect(told).toEqual([
+    [PAGES, 0, 4],
+    [PAGES, 9, 1],
+    [ZERO, 4, 4],
+    [ZERO, 8, 1],
+    [ZERO, 10, 10],
+  ]);
+});
+
+test('of zeros alone: the others are passed over and stay dirty', () => {
+  const it = batchOver(40);
+  touch(it, 0, 0, 30, 0);
+  touch(it, 0, 5, 10, 1);
+  it.dirty[0]?.addRun(30, 10);
+  const steps: number[] = [];
+  for (let page = 0; page < 40;) {
+    const step = it.batch.claimZeros(0, page, 100);
+    steps.push(step);
+    page += step;
+  }
+  expect(steps).toEqual([5, 10, 15, 10]);
+  const told = it.transmit().map(({ type, firstPage, pageCount }) => [type, firstPage, pageCount]);
+  const { ZERO } = FrameType;
+  expect(told).toEqual([
+    [ZERO, 0, 5],
+    [ZERO, 15, 15],
+    [ZERO, 30, 10],
+  ]);
+  expect(pagesIn(it.dirty[0])).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+});
+
+test('pages that can be compressed leave so, others and those asked for as they are', () => {
+  const it = batchWith({ looksForZeros: () => true, compressor: new RunCompressor(1) }, 200);
+  touch(it, 0, 0, 100, 7);
+  touch(it, 0, 100, 4, 1);
+  randomFillSync(bytesOf(it.blocks[0]), 100 * pageBytes, 4 * pageBytes);
+  touch(it, 0, 104, 3, 0);
+  expect(it.batch.claim(0, 0, 1000)).toBe(64); // 256 KiB
+  expect(it.batch.claim(0, 64, 36)).toBe(36);
+  expect(it.batch.claim(0, 100, 4)).toBe(4);
+  it.dirty[0]?.take(104);
+  it.batch.addClaimed(0, 104);
+  it.batch.addClaimed(0, 5);
+  expect(it.batch.claim(0, 105, 100)).toBe(2);
+  expect([it.batch.normalPages, it.batch.zeroPages]).toEqual([105, 3]);
+  const frames = it.transmit();
+  const told = frames.map(({ type, firstPage, pageCount }) => [type, firstPage, pageCount]);
+  const { PAGES, ZERO, ZLIB_PAGES } = FrameType;
+  expect(told).toEqual([
+    [ZLIB_PAGES, 0, 64],
+    [ZLIB_PAGES, 64, 36],
+    [PAGES, 100, 4],
+    [ZERO, 104, 1],
+    [PAGES, 5, 1],
+    [ZERO, 105, 2],
+  ]);
+  for (const { body, firstPage, pageCount } of frames.slice(0, 2)) {
+    const pages = new Uint8Array(pageCount * pageBytes);
+    inflatePages(body, pages);
+    const end = (firstPage + pageCount) * pageBytes;
+    expect(Buffer.from(pages).equals(bytesOf(it.blocks[0]).slice(firstPage * pageBytes, end))).toBe(
+      true,
+    );
+  }
+});
+
+test('a batch is full when there is no room for what the next run is compressed to', () => {
+  const it = batchWith({ looksForZeros: () => true, compressor: new RunCompressor(1) }, 640);
+  touch(it, 0, 0, 640, 1);
+  // Every other page shrinks to nothing: no frame is longer than half of its pages.
+  for (let page = 0; page < 640; page += 2) randomFillSync(pageOf(it.blocks[0], page));
+  let page = 0;
+  while (!it.batch.isFull) page += it.batch.claim(0, page, 1000);
+  expect(page).toBeGreaterThan(3 * 64);
+  expect(page).toBeLessThan(640);
+  it.batch.clear();
+  expect(it.batch.isFull).toBe(false);
 });
 
 test('whatever is dirty arrives once and as it is; whatever is not stays at home', () => {

@@ -38,6 +38,9 @@ test("the defaults are QEMU's, and our own where it has none", () => {
     'cpu-throttle-increment': 10,
     'cpu-throttle-tailslow': false,
     'max-cpu-throttle': 99,
+    'multifd-compression': 'none',
+    'multifd-zlib-level': 1,
+    'zero-page-detection': 'multifd',
     'x-handshake-timeout': 10_000,
     'x-recover-attempts': 10,
     'x-recover-backoff': 1000,
@@ -100,6 +103,16 @@ test('a throttle does not begin above its maximum, whichever of the two is set',
   );
   const both = { 'max-cpu-throttle': 10, 'cpu-throttle-initial': 10 };
   expect(changeParameters(parameterDefaults, both)).toEqual({ ...parameterDefaults, ...both });
+});
+
+test('a choice is one of its values and nothing else', () => {
+  const name = 'multifd-compression';
+  expect(changeParameters(parameterDefaults, { [name]: 'zlib' })[name]).toBe('zlib');
+  for (const value of ['Zlib', 'zlib ', '', 'lz4', 1, true, null, undefined, ['zlib'], {}]) {
+    expectRefusal({ [name]: value }, `parameter '${name}' expects one of none, zlib`);
+  }
+  const refusal = `parameter '${name}' expects one of none, zlib; 'zstd' is not supported`;
+  expectRefusal({ [name]: 'zstd' }, refusal);
 });
 
 test.for(unsupportedParameters)('%s is refused by name', (name) => {

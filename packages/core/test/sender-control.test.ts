@@ -23,6 +23,17 @@ function timed(action: () => void): number {
   return performance.now() - started;
 }
 
+test('threads see how zero pages are looked for, and who begins does as is usual', () => {
+  const control = new SenderControl();
+  const other = new SenderControl(control.buffer);
+  expect(other.zeroPageDetection).toBe('multifd');
+  for (const mode of ['none', 'legacy', 'multifd'] as const) {
+    control.zeroPageDetection = mode;
+    expect(other.zeroPageDetection).toBe(mode);
+  }
+  expect(new SenderControl(control.buffer).zeroPageDetection).toBe('multifd');
+});
+
 test('requests come out in the order they went in, and then there are none', () => {
   const control = new SenderControl();
   expect(control.takeRequest()).toBeUndefined();

@@ -2,7 +2,9 @@ import {
   type Address,
   type Channel,
   type ControlMessage,
+  decodeControl,
   encodeControl,
+  FrameType,
   Listener,
 } from '@godwit/transport';
 import { writeSync } from 'node:fs';
@@ -11,6 +13,7 @@ import { capabilityDefaults } from '../src/capabilities.ts';
 import { PageBitmap } from '../src/memory/page-bitmap.ts';
 import { proofOf } from '../src/memory/received-pages.ts';
 import { SourceMigration } from '../src/migration/source.ts';
+import { FrameStream } from './frame-stream.ts';
 import { parameters, QuietGuest, readSome } from './hand-made-peer.ts';
 import { bytesOf, newFolder, realRam } from './real-ram.ts';
 
@@ -129,6 +132,39 @@ test('a guest that cannot be slowed down is refused with auto-converge, by name'
       message: expect.stringContaining("'auto-converge'"),
     }),
   );
+});
+
+test('zero-page-detection takes effect in a running migration', async () => {
+  const pages = 2048;
+  const ram = realRam([pages]);
+  bytesOf(ram[0]).fill(0); // touched, so that no scan finds them to be zero
+  const slow = { ...parameters, 'max-bandwidth': 4_000_000 }; // two seconds
+  const source = new SourceMigration(new QuietGuest(ram, true), {
+    capabilities: capabilityDefaults,
+    parameters: { ...slow, 'zero-page-detection': 'none' },
+  });
+  const counts = { asTheyAre: 0, asZeros: 0 };
+  const address = await listen(anyPort, async (channel) => {
+    const stream = new FrameStream(channel.descriptor, [pages]);
+    for (;;) {
+      const { header, body } = await stream.next();
+      const { type, pageCount } = header;
+      if (type === FrameType.PAGES) {
+        if (counts.asTheyAre === 0) source.setParameters(slow);
+        counts.asTheyAre += pageCount;
+      }
+      if (type === FrameType.ZERO) counts.asZeros += pageCount;
+      if (type !== FrameType.CONTROL) continue;
+      const { t } = decodeControl(body);
+      if (t === 'start') writeSync(channel.descriptor, encodeControl({ t: 'started' }));
+      if (t === 'pass') return channel.close();
+    }
+  });
+  source.start(address);
+  await source.ended;
+  expect(counts.asTheyAre + counts.asZeros).toBe(pages);
+  expect(counts.asTheyAre).toBeGreaterThan(0);
+  expect(counts.asTheyAre).toBeLessThan(pages / 2);
 });
 
 /** Adopts the migration, and reads no more. */

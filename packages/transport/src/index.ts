@@ -24,9 +24,11 @@ export {
   isRunInside,
   newFrameHeader,
   PAGES_BODY_BYTES_MAX,
+  ZLIB_PAGES_BYTES_MAX,
 } from './framing/frame.ts';
 export { FrameBatch } from './framing/frame-batch.ts';
 export { type ByteSource, FrameReader } from './framing/frame-reader.ts';
 export { type Hello, PROTOCOL_VERSION, type Role } from './framing/opening.ts';
+export { deflatePages, inflatePages } from './framing/zlib-pages.ts';
 export { type Admission, Listener, type ListenOptions } from './listen.ts';
 export { isSameMigration, newSession, type Session } from './session.ts';

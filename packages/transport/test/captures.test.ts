@@ -21,6 +21,7 @@ import {
   type Greeting,
   type Hello,
 } from '../src/framing/opening.ts';
+import { inflatePages } from '../src/framing/zlib-pages.ts';
 import { answerProof, helloProof } from '../src/session.ts';
 
 /** @returns what test/captures/README.md describes: the hex digits of each capture, by its name. */
@@ -71,6 +72,15 @@ const control: Readonly<Record<string, ControlMessage>> = {
     caps: ['multifd'],
     uuid: null,
     channels: 4,
+  },
+  'start-zlib': {
+    t: 'start',
+    page: 4096,
+    blocks: [['ram', 4096]],
+    caps: ['multifd'],
+    uuid: null,
+    channels: 16,
+    compression: 'zlib',
   },
   started: { t: 'started' },
   refused: { t: 'refused', why: 'no such block' },
@@ -127,6 +137,7 @@ const headers: Readonly<Record<string, FrameHeader>> = {
     pageCount: 1_000_000,
   },
   discard: { type: FrameType.DISCARD, block: 0, bodyBytes: 5, firstPage: 64, pageCount: 35 },
+  'zlib-pages': { type: FrameType.ZLIB_PAGES, block: 1, bodyBytes: 39, firstPage: 3, pageCount: 2 },
   control: { type: FrameType.CONTROL, block: 0, bodyBytes: 10, firstPage: 0, pageCount: 0 },
   device: { type: FrameType.DEVICE, block: 0, bodyBytes: 67_108_864, firstPage: 0, pageCount: 0 },
   request: { type: FrameType.REQUEST, block: 258, bodyBytes: 0, firstPage: 197_637, pageCount: 1 },
@@ -159,6 +170,15 @@ describe('frame headers', () => {
     decodeFrameHeader(into, 0, decoded, limits);
     expect(decoded).toEqual(header);
   });
+});
+
+test('the compressed pages of a frame are read as captured', () => {
+  const body = Buffer.from(readCaptures('zlib-pages.hex').get('two-pages') ?? '', 'hex');
+  expect(body).toHaveLength(headers['zlib-pages']?.bodyBytes ?? 0);
+  const pages = Buffer.alloc(2 * 4096);
+  inflatePages(body, pages);
+  expect(pages.subarray(0, 4096)).toEqual(Buffer.alloc(4096, 'A'));
+  expect(pages.subarray(4096)).toEqual(Buffer.alloc(4096, 'wire'));
 });
 
 describe('the opening', () => {

@@ -26,7 +26,7 @@ const proof = {
 };
 
 /** Keys that a message may lack. */
-const optional: ReadonlySet<string> = new Set(['channels']);
+const optional: ReadonlySet<string> = new Set(['channels', 'compression']);
 
 /** The keys of each message, `t` apart, and what they may hold. */
 const keys: Readonly<Record<ControlType, Readonly<Record<string, fc.Arbitrary<unknown>>>>> = {
@@ -42,6 +42,7 @@ const keys: Readonly<Record<ControlType, Readonly<Record<string, fc.Arbitrary<un
     caps: fc.array(text, { maxLength: 20 }),
     uuid: fc.option(text),
     channels: count,
+    compression: text,
   },
   started: {},
   refused: { why: text },

@@ -21,9 +21,9 @@ interface Frame {
 }
 
 /** How the body of a frame is taken; every way must give the same bytes. */
-type Taking = 'readBody' | 'readInto' | 'stage' | 'skip';
+type Taking = 'readBody' | 'readInto' | 'stage' | 'stageBody' | 'skip';
 
-const takings: readonly Taking[] = ['readBody', 'readInto', 'stage', 'skip'];
+const takings: readonly Taking[] = ['readBody', 'readInto', 'stage', 'stageBody', 'skip'];
 
 const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc
@@ -53,8 +53,9 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
 const frames = fc.array(frame, { maxLength: 12 });
 const chunkBytes = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 8 });
 /** Room for a header and for a page; what is read ahead is less, the same or one byte. */
+const STAGING_BYTES_MIN = limits.pageBytes;
 const staging = fc
-  .integer({ min: limits.pageBytes, max: 600 })
+  .integer({ min: STAGING_BYTES_MIN, max: 600 })
   .chain((bytes) => fc.tuple(fc.constant(bytes), fc.integer({ min: 1, max: bytes })));
 
 function streamOf(sequence: readonly Frame[]): Uint8Array {
@@ -100,6 +101,11 @@ function take(reader: FrameReader, taking: Taking): Uint8Array | undefined {
       return undefined;
     case 'readInto':
       reader.readInto(target.address);
+      break;
+    case 'stageBody':
+      if (bodyBytesLeft > STAGING_BYTES_MIN) return reader.readBody(); // it must fit
+      target.bytes.set(reader.stageBody());
+      reader.consume(bodyBytesLeft);
       break;
     case 'stage':
       for (let at = 0; at < bodyBytesLeft;) {

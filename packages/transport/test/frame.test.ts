@@ -14,15 +14,19 @@ import {
   isRunInside,
   newFrameHeader,
   PAGES_BODY_BYTES_MAX,
+  ZLIB_PAGES_BYTES_MAX,
 } from '../src/framing/frame.ts';
 
 const limits: FrameLimits = { pageBytes: 4096, blockPages: [64, 1, 2 ** 35] };
 const pagesMax = PAGES_BODY_BYTES_MAX / limits.pageBytes;
 
+const zlibPagesMax = ZLIB_PAGES_BYTES_MAX / limits.pageBytes;
+
 const bodyBytesMax: Readonly<Record<FrameType, number>> = {
   [FrameType.PAGES]: PAGES_BODY_BYTES_MAX,
   [FrameType.ZERO]: 0,
   [FrameType.DISCARD]: BITMAP_BODY_BYTES_MAX,
+  [FrameType.ZLIB_PAGES]: ZLIB_PAGES_BYTES_MAX - 1,
   [FrameType.CONTROL]: CONTROL_BODY_BYTES_MAX,
   [FrameType.DEVICE]: DEVICE_BODY_BYTES_MAX,
   [FrameType.REQUEST]: 0,
@@ -84,6 +88,12 @@ function pagesHeader({ block, firstPage, pageCount }: Run): FrameHeader {
   return { type: FrameType.PAGES, block, bodyBytes, firstPage, pageCount: count };
 }
 
+function zlibHeader({ block, firstPage, pageCount }: Run): FrameHeader {
+  const count = Math.min(pageCount, zlibPagesMax);
+  const bodyBytes = 1 + ((firstPage * 97) % (count * limits.pageBytes - 1));
+  return { type: FrameType.ZLIB_PAGES, block, bodyBytes, firstPage, pageCount: count };
+}
+
 function bitmapHeader([type, { block, firstPage, pageCount }]: [FrameType, Run]): FrameHeader {
   const first = firstPage - (firstPage % 32);
   const count = Math.min(pageCount, BITMAP_BODY_BYTES_MAX * 8);
@@ -97,6 +107,7 @@ function bareHeader([type, bodyBytes]: [FrameType, number]): FrameHeader {
 /** Headers that keep every rule. */
 const legalHeader: fc.Arbitrary<FrameHeader> = fc.oneof(
   run.map(pagesHeader),
+  run.map(zlibHeader),
   fc
     .tuple(fc.constantFrom(FrameType.ZERO, FrameType.REQUEST), run)
     .map(([type, it]) => Object.assign({ type, bodyBytes: 0 }, it)),
@@ -123,12 +134,13 @@ test('a legal header is read as it was written, wherever it lies', () => {
   );
 });
 
-const { PAGES, ZERO, DISCARD, CONTROL, DEVICE, REQUEST, RECV_BITMAP, HEARTBEAT } = FrameType;
+const { PAGES, ZERO, DISCARD, ZLIB_PAGES, CONTROL, DEVICE, REQUEST, RECV_BITMAP, HEARTBEAT } =
+  FrameType;
 
 describe('a header is refused for', () => {
   test.each<[string, RawHeader]>([
     ['type 0', { type: 0 }],
-    ['a type between the known ones', { type: 0x04 }],
+    ['a type between the known ones', { type: 0x05 }],
     ['type 255', { type: 255 }],
     ['the checksum flag of another version', { type: HEARTBEAT, flags: 1 }],
     ['any other flag', { type: HEARTBEAT, flags: 0x80 }],
@@ -144,6 +156,27 @@ describe('a header is refused for', () => {
     [
       'more pages than a body holds',
       { type: PAGES, block: 2, bodyBytes: (pagesMax + 1) * 4096, pageCount: pagesMax + 1 },
+    ],
+
+    ['compressed pages without any', { type: ZLIB_PAGES, bodyBytes: 5 }],
+    ['compressed pages without a body', { type: ZLIB_PAGES, pageCount: 1 }],
+    ['compressed pages that are not shorter', { type: ZLIB_PAGES, bodyBytes: 4096, pageCount: 1 }],
+    [
+      'compressed pages that leave the block',
+      { type: ZLIB_PAGES, bodyBytes: 9, firstPage: 63n, pageCount: 2 },
+    ],
+    ['compressed pages of no block', { type: ZLIB_PAGES, block: 3, bodyBytes: 9, pageCount: 1 }],
+    [
+      'more compressed pages than a frame has',
+      { type: ZLIB_PAGES, block: 2, bodyBytes: 9, pageCount: zlibPagesMax + 1 },
+    ],
+    [
+      'compressed pages without end',
+      { type: ZLIB_PAGES, block: 2, bodyBytes: 9, pageCount: 0xffff_ffff },
+    ],
+    [
+      'compressed pages above the limit of a body',
+      { type: ZLIB_PAGES, block: 2, bodyBytes: ZLIB_PAGES_BYTES_MAX, pageCount: zlibPagesMax + 1 },
     ],
 
     ['no zero pages', { type: ZERO, firstPage: 3n }],
@@ -196,6 +229,7 @@ test('before the blocks are agreed on, no page frame is legal', () => {
     { type: ZERO, pageCount: 1 },
     { type: DISCARD, bodyBytes: 1, pageCount: 1 },
     { type: RECV_BITMAP, bodyBytes: 1, pageCount: 1 },
+    { type: ZLIB_PAGES, bodyBytes: 1, pageCount: 1 },
   ]) {
     expect(() => decode(rawHeader(raw), nothing)).toThrow(ChannelError);
   }
@@ -218,6 +252,12 @@ test('the longest body of each type is accepted', () => {
     { type: PAGES, block: 2, bodyBytes: PAGES_BODY_BYTES_MAX, pageCount: pagesMax },
     { type: ZERO, block: 2, pageCount: 0xffff_ffff },
     { type: DISCARD, ...full },
+    {
+      type: ZLIB_PAGES,
+      block: 2,
+      bodyBytes: ZLIB_PAGES_BYTES_MAX - 1,
+      pageCount: zlibPagesMax,
+    },
     { type: RECV_BITMAP, ...full },
     { type: CONTROL, bodyBytes: CONTROL_BODY_BYTES_MAX },
     { type: DEVICE, bodyBytes: DEVICE_BODY_BYTES_MAX },
@@ -254,7 +294,11 @@ test('arbitrary bytes are refused as a protocol error, or are a header within th
       if (header.type === PAGES) {
         expect(header.bodyBytes).toBe(header.pageCount * limits.pageBytes);
       }
-      if (([PAGES, ZERO, DISCARD, RECV_BITMAP] as FrameType[]).includes(header.type)) {
+      if (header.type === ZLIB_PAGES) {
+        expect(header.bodyBytes).toBeLessThan(header.pageCount * limits.pageBytes);
+        expect(header.pageCount).toBeLessThanOrEqual(zlibPagesMax);
+      }
+      if (([PAGES, ZERO, DISCARD, RECV_BITMAP, ZLIB_PAGES] as FrameType[]).includes(header.type)) {
         expect(isRunInside(header, limits)).toBe(true);
         expect(header.firstPage + header.pageCount).toBeLessThanOrEqual(
           limits.blockPages[header.block] ?? 0,

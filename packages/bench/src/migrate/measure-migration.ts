@@ -12,10 +12,11 @@ const NANOS_PER_MICRO = 1000;
 /** One migration, from a guest at the source to one that is proved whole at the destination. */
 export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const { options, source, destination } = stage;
-  const { mode, channels, downtimeLimitMillis } = options;
+  const { mode, channels, zlibLevel, downtimeLimitMillis } = options;
   const postcopyBandwidth = initialPostcopyBandwidth(options);
   const postcopy = mode !== 'precopy';
-  const plan = { postcopy, channels, downtimeLimitMillis, postcopyBandwidth };
+  const coding = zlibLevel === undefined ? {} : { zlibLevel };
+  const plan = { postcopy, channels, ...coding, downtimeLimitMillis, postcopyBandwidth };
   await source.call('prepareMigration', plan);
   const memory = memoryKind(options);
   const place = { ...guestMemory(options), memory, channels, address: stage.address() };

@@ -16,6 +16,8 @@ export interface MigrateBenchOptions {
   readonly untouchedBytes?: number;
   /** Streams of pages, 1 to 16, of migration and pump alike; from 2 on with capability multifd. */
   readonly channels: number;
+  /** Page channels compress with zlib, this hard, 0 to 9; left out, they do not. Not of the pump. */
+  readonly zlibLevel?: number;
   readonly workload: Workload;
   /** Pages/s that the guest visits; 0 is unlimited. */
   readonly rate: number;
@@ -80,9 +82,18 @@ export function checkOptions(options: MigrateBenchOptions): void {
     throw new RangeError(`--channels ${channels}: expected 1 to ${CHANNELS_MAX}`);
   }
   checkRuns(runs);
+  checkCompression(options);
   const isWhole = Number.isSafeInteger(memoryBytes) && memoryBytes % PAGE_BYTES === 0;
   if (!isWhole || memoryBytes < MEMORY_BYTES_MIN) {
     throw new RangeError(`--memory ${memoryBytes}: expected pages of 4 KiB, at least 16 MiB`);
+  }
+}
+
+function checkCompression({ zlibLevel, channels }: MigrateBenchOptions): void {
+  if (zlibLevel === undefined) return;
+  if (channels < 2) throw new RangeError('--compression zlib: takes --channels 2 or more');
+  if (!Number.isSafeInteger(zlibLevel) || zlibLevel < 0 || zlibLevel > ZLIB_LEVEL_MAX) {
+    throw new RangeError(`--zlib-level ${zlibLevel}: expected 0 to ${ZLIB_LEVEL_MAX}`);
   }
 }
 
@@ -95,5 +106,6 @@ export function checkRuns(runs: number): void {
 
 const RUNS_MAX = 1000;
 const CHANNELS_MAX = 16;
+const ZLIB_LEVEL_MAX = 9;
 const PAGE_BYTES = 4096;
 const MEMORY_BYTES_MIN = 16 * 2 ** 20;

@@ -9,7 +9,10 @@ const RATE_STEP = 1000;
 /** @throws {RangeError} saying what QEMU, or its guest, cannot be asked for. */
 export function checkPeerOptions(options: MigrateBenchOptions): void {
   if (options.peer === undefined) return;
-  const { memoryBytes, untouchedBytes = 0, workload, rate } = options;
+  const { memoryBytes, untouchedBytes = 0, workload, rate, zlibLevel } = options;
+  if (zlibLevel !== undefined) {
+    throw new RangeError('--compression: not with --peer qemu, whose guest has other content');
+  }
   if (untouchedBytes > 0) {
     throw new RangeError(
       `${untouchedBytes} bytes never touched: not with --peer qemu, whose guest fills all it has`,

@@ -42,10 +42,10 @@ export class Destination {
       fillMemory: false,
       timeSteps: true,
     });
-    return new Destination(ram, guest, parameters);
+    return new Destination(ram, guest, parameters, plan.channels);
   }
 
-  private constructor(ram: GuestRam, guest: DummyGuest, parameters: Parameters) {
+  private constructor(ram: GuestRam, guest: DummyGuest, parameters: Parameters, channels: number) {
     this.#ram = ram;
     this.#guest = guest;
     const noticeRun = (): void => {
@@ -55,6 +55,7 @@ export class Destination {
       parameters: () => parameters,
       vcpus: 1,
       blocktime: true,
+      pageChannels: channels > 1 ? channels : 0,
     });
     this.#sampler = new Sampler(async () => await this.#receivedBytes());
   }

@@ -17,6 +17,8 @@ export interface MigrationPlan {
   readonly postcopy: boolean;
   /** Streams of pages. */
   readonly channels: number;
+  /** Of compression; left out, there is none. */
+  readonly zlibLevel?: number;
   readonly downtimeLimitMillis: number;
   /** Bytes/s; 0 is unlimited. */
   readonly postcopyBandwidth: number;

@@ -18,7 +18,7 @@ import { type Address, type Channel, dial, newSession } from '@godwit/transport'
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
 import { ramOf } from '../migrate/options.ts';
-import { channelParameters } from './channel-parameters.ts';
+import { channelParameters, compressionParameters } from './channel-parameters.ts';
 import { withRam } from './guest-with-ram.ts';
 import { Pump, sharesOf } from './pump.ts';
 import type { GuestPlan, MigrationPlan, PumpReport, SourceReport } from './side-api.ts';
@@ -61,13 +61,14 @@ export class Source {
   }
 
   async prepareMigration(plan: MigrationPlan): Promise<void> {
-    const { postcopy, postcopyBandwidth, downtimeLimitMillis, channels } = plan;
+    const { postcopy, postcopyBandwidth, downtimeLimitMillis, channels, zlibLevel } = plan;
     const capabilities = changeCapabilities(capabilityDefaults, [
       { capability: 'postcopy-ram', state: postcopy },
       { capability: 'multifd', state: channels > 1 },
     ]);
     const parameters = changeParameters(parameterDefaults, {
       ...channelParameters(channels),
+      ...compressionParameters(zlibLevel),
       'max-bandwidth': 0,
       'max-postcopy-bandwidth': postcopyBandwidth,
       'downtime-limit': downtimeLimitMillis,

@@ -28,6 +28,8 @@ interface CommandOptions {
   readonly transport: BenchTransport;
   readonly memory: number;
   readonly channels: number;
+  readonly compression?: 'zlib';
+  readonly zlibLevel?: number;
   readonly workload?: Workload;
   readonly rate?: number;
   readonly runs: number;
@@ -52,6 +54,8 @@ export function registerBench(program: Command): void {
     '--workload <kind>',
     'of the guest (default: idle; random in postcopy)',
   );
+  const compression = new Option('--compression <method>', 'of the page channels, 2 or more');
+  const zlibLevel = new Option('--zlib-level <level>', 'how hard zlib tries, 0 to 9 (default: 1)');
   const peer = new Option('--peer <engine>', 'also measure another engine at the same job');
   const qemu = new Option('--qemu <command>', 'for --peer qemu (default: qemu-system-x86_64)');
   bench
@@ -63,6 +67,8 @@ export function registerBench(program: Command): void {
     .addOption(memory.argParser(checkSize).default(parseSize('1G'), '1G'))
     .addOption(transport.choices(benchTransports).default('unix'))
     .option('--channels <count>', 'streams of pages, 1 to 16', checkCount, 1)
+    .addOption(compression.choices(['zlib']))
+    .addOption(zlibLevel.argParser(checkCount).implies({ compression: 'zlib' }))
     .addOption(workload.choices(workloads))
     .option('--rate <pages/s>', RATE, checkCount)
     .option('--runs <count>', 'how often; medians are shown', checkCount, 5)
@@ -97,7 +103,8 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const guest = defaultGuest(mode);
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
-  const job = { mode, transport, channels, workload, rate, runs, fresh, ...sizes };
+  const coding = options.compression === undefined ? {} : { zlibLevel: options.zlibLevel ?? 1 };
+  const job = { mode, transport, channels, ...coding, workload, rate, runs, fresh, ...sizes };
   return options.peer === undefined
     ? job
     : { ...job, peer: peerOptions(options.peer, options.qemu) };

@@ -25,6 +25,11 @@ export function reasonToRefuse(start: Start, terms: AdoptionTerms): string | und
   if (channels < channelsMin || channels > channelsMax) {
     return `${channels} page channels; multifd takes ${channelsMin} to ${channelsMax}`;
   }
+  const { compression } = start;
+  if (compression !== undefined && channels === 0) return 'compression takes page channels';
+  if (compression !== undefined && compression !== 'zlib') {
+    return `multifd-compression '${compression}' is not supported here`;
+  }
   const pageBytes = terms.blocks[0]?.pageBytes;
   if (start.page !== pageBytes) {
     return `the page size is ${pageBytes} bytes here, ${start.page} at the source`;

@@ -82,11 +82,16 @@ export class DestinationThreads {
     this.fault = new Thread('fault', fault, () => signalEventfd(this.#eventfd));
   }
 
-  /** Starts the threads of the page channels. @returns when they run: pages will come at once. */
-  async preparePageChannels(count: number): Promise<void> {
+  /** Starts the threads of so many page channels, unless they are there already. */
+  startPageChannels(count: number): void {
     for (let i = this.#pageReceivers.length; i < count; i++) {
       this.#pageReceivers.push(this.#bulkReceiver('page', FIRST_PAGE_READER + i));
     }
+  }
+
+  /** @returns when the threads of so many page channels run: pages will come at once. */
+  async preparePageChannels(count: number): Promise<void> {
+    this.startPageChannels(count);
     const wanted = this.#pageReceivers.slice(0, count);
     try {
       await Promise.all(wanted.map(async (thread) => await thread.call('ready', undefined)));

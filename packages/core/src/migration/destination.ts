@@ -19,10 +19,12 @@ import type { SwitchoverReady } from './switchover-ack.ts';
 export interface DestinationOptions {
   readonly parameters: () => Parameters;
   readonly uuid?: string | undefined;
-  /** How many vCPU threads may fault; for the time in which all of them wait. */
-  readonly vcpus: number;
-  /** Capability postcopy-blocktime. */
-  readonly blocktime: boolean;
+  /** How many vCPU threads may fault, for the time in which all of them wait; default 1. */
+  readonly vcpus?: number;
+  /** Capability postcopy-blocktime; default false. */
+  readonly blocktime?: boolean;
+  /** Page channels to be ready for while nobody waits; the source decides how many there are; default 0. */
+  readonly pageChannels?: number;
   /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
   readonly switchoverReady?: SwitchoverReady | undefined;
 }
@@ -40,6 +42,11 @@ const LAST_WORD_MILLIS = 1000;
  * from then on it is this side's, whatever becomes of the link.
  */
 export class DestinationMigration extends EventEmitter<DestinationEvents> {
+  /**
+   * Resolves when the migration has ended, well or not, and has let go of everything; never rejects.
+   * After `completed` that is when the source has noted it, or on `close`.
+   */
+  readonly ended: Promise<void>;
   readonly #options: DestinationOptions;
   readonly #status: StatusMachine<typeof destinationTransitions>;
   readonly #threads: DestinationThreads;
@@ -49,11 +56,12 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
+  #tellEnd: () => void = () => undefined;
 
   constructor(guest: Guest, options: DestinationOptions) {
     super();
     this.#options = options;
-    this.#threads = new DestinationThreads(guest.ram, options.vcpus);
+    this.#threads = new DestinationThreads(guest.ram, options.vcpus ?? 1);
     this.#incoming = new IncomingGuest(guest, this.#threads);
     this.#doorkeeper = new Doorkeeper({
       phase: () => this.#incoming.phase,
@@ -67,6 +75,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     });
     this.#status = new StatusMachine(destinationTransitions, 'none', (status) => {
       this.emit('status', status);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#tellEnd = resolve;
     });
   }
 
@@ -92,7 +103,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     return await destinationInfo(
       this.status,
       this.#threads,
-      this.#options.blocktime,
+      this.#options.blocktime ?? false,
       this.#doorkeeper.address,
       this.#error,
     );
@@ -109,6 +120,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       throw new MigrationError('ERR_STATE', `the incoming migration is already in ${this.status}`);
     }
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
     this.#status.move('none', 'setup');
     this.#running = this.#run();
     return bound;
@@ -248,5 +260,6 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     await this.#doorkeeper.close();
     await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
     this.#lifeline.release();
+    this.#tellEnd();
   }
 }

@@ -23,6 +23,7 @@ export async function agree(context: SourceContext, uuid: string | undefined): P
     caps,
     uuid: uuid ?? null,
     ...(channels > 0 ? { channels } : {}),
+    ...(threads.pageChannels.zlibLevel === undefined ? {} : { compression: 'zlib' }),
   });
   await link.inbox.expect('started', handshake(context));
   // The first digest of a process takes milliseconds: not while the guest stands still.

@@ -46,9 +46,20 @@ export interface SourceContext {
   readonly signal: AbortSignal;
 }
 
-/** How many page channels are asked for; 0 without multifd. */
-export function pageChannels({ capabilities, parameters }: SourceOptions): number {
-  return capabilities.multifd ? parameters['multifd-channels'] : 0;
+/** What a migration keeps, whatever its parameters become. */
+export interface PageChannels {
+  /** 0 without multifd. */
+  readonly count: number;
+  /** How hard they compress; left out, they do not. */
+  readonly zlibLevel?: number;
+}
+
+/** The page channels that are asked for. */
+export function pageChannels({ capabilities, parameters }: SourceOptions): PageChannels {
+  if (!capabilities.multifd) return { count: 0 };
+  const count = parameters['multifd-channels'];
+  const zlibLevel = parameters['multifd-zlib-level'];
+  return parameters['multifd-compression'] === 'zlib' ? { count, zlibLevel } : { count };
 }
 
 /** The options of a wait for the other side's word. */

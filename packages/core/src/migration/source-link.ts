@@ -6,6 +6,7 @@ import type {
   TransferOrder,
   TransferResult,
 } from '../threads/ram-sender-api.ts';
+import type { Rate } from '../threads/sender-control.ts';
 import { ControlInbox } from './control-inbox.ts';
 import type { Switchover } from './precopy.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
@@ -147,19 +148,30 @@ export class SourceLink implements AsyncDisposable {
     const senders = pageSenders.length + (isShared ? 1 : 0);
     const sync = ++this.#syncs;
     const order = { rate, transfer: this.#transfer, senders, sync };
+    const zeros = control.zeroPageDetection === 'legacy' ? [await this.#sendZeros(rate)] : [];
     const results = await settled([
       ...pageSenders.map(async (pages) => await pages.call('transfer', order)),
       ...(isShared ? [sender.call('transfer', { ...order, pass })] : []),
     ]);
     const stopped = results.some((result) => result.stopped);
+    const all = [...zeros, ...results];
     const words: ControlMessage[] = isShared ? [] : [{ t: 'sync', n: sync }];
     if (!isShared && !stopped && pass !== undefined) words.push({ t: 'pass', n: pass });
     await sender.call('write', words.map(encodeControl));
     return {
       stopped,
-      bytes: results.reduce((sum, result) => sum + result.bytes, 0),
-      millis: Math.max(...results.map((result) => result.millis)),
+      bytes: all.reduce((sum, result) => sum + result.bytes, 0),
+      millis: Math.max(...results.map(({ millis }) => millis)) + (zeros[0]?.millis ?? 0),
     };
+  }
+
+  /** The ram-sender goes through all that is dirty before the page channels take the rest. */
+  async #sendZeros(rate: Rate): Promise<TransferResult> {
+    const { sender, control } = this.#threads;
+    const order = { rate, transfer: this.#transfer, senders: 1, zerosOnly: true } as const;
+    const sent = await sender.call('transfer', order);
+    control.restartChunks();
+    return sent;
   }
 
   stopTransfer(): void {

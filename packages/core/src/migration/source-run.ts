@@ -129,8 +129,7 @@ export class SourceRun {
       (name) => parameters[name] !== before[name],
     );
     if (mayFitNow && this.#status.is('active')) wishSync(this.#context(), this.#wishes);
-    const { control } = this.#threads;
-    control.setBandwidths(parameters['max-bandwidth'], parameters['max-postcopy-bandwidth']);
+    this.#threads.control.setParameters(parameters);
   }
 
   wantPostcopy(): void {

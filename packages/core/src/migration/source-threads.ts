@@ -13,6 +13,7 @@ import type { RamSenderCommands, RamSenderData } from '../threads/ram-sender-api
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
+import type { PageChannels } from './source-context.ts';
 
 type Sender = Thread<RamSenderCommands, never>;
 
@@ -30,11 +31,13 @@ export class SourceThreads {
   readonly sender: Sender;
   /** One for each page channel; none without multifd. */
   readonly pageSenders: readonly Sender[];
+  /** As agreed with the destination. */
+  readonly pageChannels: PageChannels;
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
   #transfers = 0;
 
-  /** @param pageChannels 0 without multifd. */
-  constructor(blocks: readonly RamBlock[], pageChannels: number) {
+  constructor(blocks: readonly RamBlock[], pageChannels: PageChannels) {
+    this.pageChannels = pageChannels;
     this.blocks = blocks;
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));
@@ -47,13 +50,15 @@ export class SourceThreads {
       control: this.control.buffer,
     };
     const counters: SenderCounters[] = [];
-    const newSender = (): Sender => {
+    const newSender = (pageChannel?: PageChannels): Sender => {
       const own = new Counters(senderCounters);
       counters.push(own);
-      return new Thread('ram-sender', { ...shared, counters: own.buffer } satisfies RamSenderData);
+      const role = pageChannel === undefined ? {} : { pageChannel };
+      const senderData: RamSenderData = { ...shared, ...role, counters: own.buffer };
+      return new Thread('ram-sender', senderData);
     };
     this.sender = newSender();
-    this.pageSenders = Array.from({ length: pageChannels }, newSender);
+    this.pageSenders = Array.from({ length: pageChannels.count }, () => newSender(pageChannels));
     this.senderCounters = new CounterSum(counters);
     const returnPath: RamSenderData = { ...shared, counters: this.returnPathCounters.buffer };
     this.returnPath = new Thread('return-path', returnPath);

@@ -52,6 +52,16 @@ export class PagePlacer {
     this.#tables.counters.add('normalPages', reader.header.pageCount);
   }
 
+  /** Places a run that lies whole in memory of ours. */
+  placeCopyOf(header: FrameHeader, source: number): void {
+    const { block, firstPage, pageCount } = header;
+    for (let done = 0; done < pageCount; done += PLACED_PAGES_MAX) {
+      const pages = Math.min(pageCount - done, PLACED_PAGES_MAX);
+      this.#placeStaged(block, firstPage + done, pages, source + done * this.#pageBytes);
+    }
+    this.#tables.counters.add('normalPages', pageCount);
+  }
+
   /**
    * Received and not there means zero: nothing is placed but what somebody waits for, however long the
    * run. Whoever touches a page later is served by the fault thread, from here.

@@ -23,7 +23,8 @@ const BROKEN = 2;
 const ARRIVALS = 3;
 const PAGE_CHANNELS = 4;
 const URGENT_SEPARATE = 5;
-const BUSY = 6;
+const COMPRESSION = 6;
+const BUSY = 7;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -39,6 +40,7 @@ const SLEEP_MILLIS_MAX = 1000;
  * | arrivals | every reader, counting up at each sync point; main thread between two links | readers |
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
  * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
+ * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
  * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
@@ -80,6 +82,15 @@ export class PlacingGate {
 
   set isUrgentSeparate(separate: boolean) {
     Atomics.store(this.#words, URGENT_SEPARATE, separate ? 1 : 0);
+  }
+
+  /** Page channels may bring ZLIB_PAGES: the source has said so. */
+  get takesCompressed(): boolean {
+    return Atomics.load(this.#words, COMPRESSION) === 1;
+  }
+
+  set takesCompressed(isAgreed: boolean) {
+    Atomics.store(this.#words, COMPRESSION, isAgreed ? 1 : 0);
   }
 
   get mode(): Placing {

@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { requestShortSlice } from '@godwit/posix';
+import { copyMemory, requestShortSlice, ScratchBuffer } from '@godwit/posix';
 import {
   type ByteSource,
   channelSource,
@@ -9,7 +9,9 @@ import {
   type FrameHeader,
   FrameReader,
   FrameType,
+  inflatePages,
   pollingSource,
+  ZLIB_PAGES_BYTES_MAX,
 } from '@godwit/transport';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { watchMissing } from '../memory/fault-source.ts';
@@ -59,6 +61,8 @@ const frameReader = new FrameReader(
   STAGING_BYTES,
   READ_AHEAD_BYTES,
 );
+/** Of a page channel that brings compressed pages. */
+let inflated: ScratchBuffer | undefined;
 /** Sync points of this link that have been passed. */
 let syncs = 0;
 /** What is not received has become missing: pages are stale or not there from now on. */
@@ -95,6 +99,9 @@ function receiveFrame(reader: FrameReader): void {
   const { header } = reader;
   counters.add('bytes', header.bodyBytes);
   switch (header.type) {
+    case FrameType.ZLIB_PAGES:
+      if (role !== 'page' || !gate.takesCompressed) throw unexpected(header);
+      return receiveRun(reader);
     case FrameType.PAGES:
     case FrameType.ZERO:
       return receiveRun(reader);
@@ -118,6 +125,7 @@ function receiveRun(reader: FrameReader): void {
     if (placing === Placing.CLOSED || isEarly) throw unexpected(header);
     if (role !== 'urgent' && placing === Placing.BY_FAULT && gate.isUrgentSeparate) yieldToGuest();
     reader.readAheadBytes = readAheadAfter(header, placing);
+    if (header.type === FrameType.ZLIB_PAGES) return inflateRun(reader, placing);
     const isZero = header.type === FrameType.ZERO;
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
     return isZero ? placer.placeZeroRun(header) : placer.placeRun(reader);
@@ -129,6 +137,7 @@ function receiveRun(reader: FrameReader): void {
 /** Pages that go straight into guest memory are copied once more where they were read ahead. */
 function readAheadAfter(header: FrameHeader, placing: Placing): number {
   if (placing === Placing.BY_FAULT) return READ_AHEAD_BYTES_POSTCOPY;
+  if (header.type === FrameType.ZLIB_PAGES) return STAGING_BYTES; // it is copied anyway
   // After a long run another one is likely: only its header is looked for.
   return header.bodyBytes >= LONG_RUN_BYTES ? FRAME_HEADER_BYTES : READ_AHEAD_BYTES;
 }
@@ -192,6 +201,19 @@ function beginPostcopy(): void {
 function readRun(reader: FrameReader): void {
   const { block, firstPage, pageCount } = reader.header;
   reader.readInto(addressOf(block, firstPage));
+  counters.add('normalPages', pageCount);
+  add(block, firstPage, pageCount);
+}
+
+/** All of the frame is known to be good before any page of it is in place. */
+function inflateRun(reader: FrameReader, placing: Placing): void {
+  const { header } = reader;
+  const { block, firstPage, pageCount } = header;
+  inflated ??= new ScratchBuffer(ZLIB_PAGES_BYTES_MAX);
+  inflatePages(reader.stageBody(), inflated.bytes.subarray(0, pageCount * pageBytes));
+  reader.consume(header.bodyBytes);
+  if (placing === Placing.BY_FAULT) return placer.placeCopyOf(header, inflated.address);
+  copyMemory(addressOf(block, firstPage), inflated.address, pageCount * pageBytes);
   counters.add('normalPages', pageCount);
   add(block, firstPage, pageCount);
 }

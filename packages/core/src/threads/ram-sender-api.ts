@@ -8,6 +8,13 @@ export interface RamSenderData {
   readonly present: readonly SharedArrayBuffer[];
   readonly control: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  /** Of a page-sender; the thread of the main channel has none. */
+  readonly pageChannel?: PageChannelData;
+}
+
+export interface PageChannelData {
+  /** Left out, pages are not compressed. */
+  readonly zlibLevel?: number;
 }
 
 export interface TransferOrder {
@@ -16,6 +23,8 @@ export interface TransferOrder {
   readonly rate: Rate;
   /** How many threads work on this transfer; they share the bandwidth. */
   readonly senders: number;
+  /** Only pages of zeros, which others leave to this thread then: `zero-page-detection` is legacy. */
+  readonly zerosOnly?: true;
   /** Ends the transfer with this sync point, stopped or not. */
   readonly sync?: number;
   /** Ends a pass of this number with its frame, unless stopped. */

@@ -8,6 +8,7 @@ import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
 import { Pacer } from './pacer.ts';
 import { PageBatch } from './page-batch.ts';
+import { RunCompressor } from './run-compressor.ts';
 import { SenderControl } from './sender-control.ts';
 import type {
   RamSenderCommands,
@@ -35,7 +36,7 @@ const BATCH_BYTES_POSTCOPY = 128 * 1024;
 const SLEEP_MILLIS_MAX = 1000;
 
 const data = workerData as RamSenderData;
-const { blocks } = data;
+const { blocks, pageChannel } = data;
 const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
 const present = data.present.map(
   (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
@@ -44,7 +45,9 @@ const present = data.present.map(
 const told = data.blockPages.map((pages) => new PageBitmap(pages));
 const control = new SenderControl(data.control);
 const counters = new Counters(senderCounters, data.counters);
-const batch = new PageBatch({ blocks, dirty, present });
+const zlibLevel = pageChannel?.zlibLevel;
+const compressor = zlibLevel === undefined ? undefined : new RunCompressor(zlibLevel);
+const batch = new PageBatch({ blocks, dirty, present }, { looksForZeros, compressor });
 const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
 let descriptor = -1;
@@ -152,10 +155,18 @@ function transferChunk(
   for (let page = bitmap.next(firstPage, limit); page >= 0; page = bitmap.next(page, limit)) {
     if (!waitForTurn(order)) return false;
     const pages = Math.min(limit - page, pagesPerClaim(order));
-    page += batch.claim(block, page, pages);
+    page += order.zerosOnly
+      ? batch.claimZeros(block, page, pages)
+      : batch.claim(block, page, pages);
     if (batch.isFull || batch.byteLength >= batchBytes(order)) flush();
   }
   return true;
+}
+
+/** With `legacy` page channels leave that to the thread of the main channel. */
+function looksForZeros(): boolean {
+  const mode = control.zeroPageDetection;
+  return mode === 'multifd' || (mode === 'legacy' && pageChannel === undefined);
 }
 
 /** Sleeps as the bandwidth limit asks; requested pages leave meanwhile, exempt from it. */

@@ -37,7 +37,8 @@ export class RequestServer {
     this.#tables = tables;
     this.#control = control;
     this.#counters = counters;
-    this.#batch = new PageBatch(tables);
+    const looksForZeros = (): boolean => control.zeroPageDetection !== 'none';
+    this.#batch = new PageBatch(tables, { looksForZeros });
     this.#prefetch = new PrefetchWindow(tables.dirty);
   }
 

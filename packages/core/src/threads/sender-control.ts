@@ -1,3 +1,5 @@
+import { type Parameters, type ZeroPageDetection, zeroPageDetections } from '../parameters.ts';
+
 /** Words, in Int32 units; the bandwidths follow as float64. */
 const STOP = 0;
 const WAKE = 1;
@@ -5,7 +7,9 @@ const URGENT_DESCRIPTOR = 2;
 const REQUESTS_HEAD = 3;
 const REQUESTS_TAIL = 4;
 const NEXT_CHUNK = 5;
-const REQUESTS = 6;
+const ZERO_PAGE_DETECTION = 6;
+/** An even number of words, so that the bandwidths are aligned. */
+const REQUESTS = 8;
 /** A power of two. */
 const REQUESTS_MAX = 1024;
 const BANDWIDTH_OFFSET = (REQUESTS + REQUESTS_MAX * 2) * 4;
@@ -22,6 +26,7 @@ export type Rate = 'precopy' | 'postcopy' | 'unlimited';
  * | wake | everybody, counting up | ram-sender, which sleeps on it |
  * | urgent descriptor | main, before the destination may ask | return-path |
  * | next chunk: how far the bulk of this transfer is | main, before a transfer; every sender, counting up | senders |
+ * | zero-page-detection | main | senders, return-path, before each claim |
  * | requests: a ring of pages, not claimed; head | every sender, by exchange | return-path |
  * | tail and entries | return-path | ram-sender |
  * | bandwidths | main | ram-sender |
@@ -36,7 +41,9 @@ export class SenderControl {
     this.buffer = shared ?? new SharedArrayBuffer(BANDWIDTH_OFFSET + 16);
     this.#words = new Int32Array(this.buffer);
     this.#bandwidths = new Float64Array(this.buffer, BANDWIDTH_OFFSET, 2);
-    if (shared === undefined) this.urgentDescriptor = -1;
+    if (shared !== undefined) return;
+    this.urgentDescriptor = -1;
+    this.zeroPageDetection = 'multifd';
   }
 
   /** Ends the transfer of this number at its next batch. A number is never used again. */
@@ -74,6 +81,15 @@ export class SenderControl {
     return Atomics.add(this.#words, NEXT_CHUNK, 1);
   }
 
+  /** Whoever looks for pages of zeros, as the parameter says now. */
+  get zeroPageDetection(): ZeroPageDetection {
+    return zeroPageDetections[Atomics.load(this.#words, ZERO_PAGE_DETECTION)] ?? 'multifd';
+  }
+
+  set zeroPageDetection(mode: ZeroPageDetection) {
+    Atomics.store(this.#words, ZERO_PAGE_DETECTION, zeroPageDetections.indexOf(mode));
+  }
+
   /** -1: requested pages leave through the ram-sender. */
   get urgentDescriptor(): number {
     return Atomics.load(this.#words, URGENT_DESCRIPTOR);
@@ -87,6 +103,12 @@ export class SenderControl {
   bandwidth(rate: Rate): number {
     if (rate === 'unlimited') return 0;
     return this.#bandwidths[rate === 'precopy' ? 0 : 1] as number;
+  }
+
+  /** Those of a running migration that the threads look at. */
+  setParameters(parameters: Parameters): void {
+    this.zeroPageDetection = parameters['zero-page-detection'];
+    this.setBandwidths(parameters['max-bandwidth'], parameters['max-postcopy-bandwidth']);
   }
 
   setBandwidths(precopy: number, postcopy: number): void {

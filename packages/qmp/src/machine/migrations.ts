@@ -229,6 +229,7 @@ export class Migrations {
       parameters: () => this.#parameters,
       uuid,
       vcpus,
+      pageChannels: this.#capabilities.multifd ? this.#parameters['multifd-channels'] : 0,
       // As it is when somebody asks: it may be switched on after the listening has begun.
       get blocktime() {
         return capabilities()['postcopy-blocktime'];

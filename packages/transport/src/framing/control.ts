@@ -26,6 +26,8 @@ export type ControlMessage =
       readonly uuid: string | null;
       /** Of page channels; only with the capability `multifd`. */
       readonly channels?: number;
+      /** How page channels may compress: 'zlib'; left out, they do not. Only with page channels. */
+      readonly compression?: string;
     }
   | { readonly t: 'started' }
   | { readonly t: 'refused'; readonly why: string }
@@ -86,6 +88,7 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
       Array.isArray(value) && value.length <= CAPABILITIES_MAX && value.every(isText),
     uuid: (value) => value === null || isText(value),
     channels: (value) => value === undefined || isCount(value),
+    compression: (value) => value === undefined || isText(value),
   },
   started: {},
   refused: { why: isText },

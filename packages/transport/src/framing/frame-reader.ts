@@ -81,6 +81,16 @@ export class FrameReader {
     return body;
   }
 
+  /**
+   * The whole body, which fits into the staging, as a view of it: valid until more is read. `consume`
+   * follows.
+   */
+  stageBody(): Uint8Array {
+    const byteLength = this.bodyBytesLeft;
+    const offset = this.stage(byteLength) - this.#staging.address;
+    return this.#staging.bytes.subarray(offset, offset + byteLength);
+  }
+
   /** The whole body to `address`, past the staging wherever nothing is staged yet. */
   readInto(address: number): void {
     const staged = Math.min(this.stagedBytes, this.bodyBytesLeft);

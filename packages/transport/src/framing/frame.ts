@@ -6,6 +6,7 @@ export const FrameType = {
   PAGES: 0x01,
   ZERO: 0x02,
   DISCARD: 0x03,
+  ZLIB_PAGES: 0x04,
   CONTROL: 0x10,
   DEVICE: 0x11,
   REQUEST: 0x20,
@@ -16,6 +17,8 @@ export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 export const FRAME_HEADER_BYTES = 24;
 export const PAGES_BODY_BYTES_MAX = 4 * 1024 * 1024;
+/** What the pages of one ZLIB_PAGES frame may come to, uncompressed. */
+export const ZLIB_PAGES_BYTES_MAX = 1024 * 1024;
 export const BITMAP_BODY_BYTES_MAX = 1024 * 1024;
 export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
 export const DEVICE_BODY_BYTES_MAX = 64 * 1024 * 1024;
@@ -25,6 +28,7 @@ const bodyBytesMax: Readonly<Record<FrameType, number>> = {
   [FrameType.PAGES]: PAGES_BODY_BYTES_MAX,
   [FrameType.ZERO]: 0,
   [FrameType.DISCARD]: BITMAP_BODY_BYTES_MAX,
+  [FrameType.ZLIB_PAGES]: ZLIB_PAGES_BYTES_MAX - 1, // shorter than what is in it
   [FrameType.CONTROL]: CONTROL_BODY_BYTES_MAX,
   [FrameType.DEVICE]: DEVICE_BODY_BYTES_MAX,
   [FrameType.REQUEST]: 0,
@@ -124,6 +128,9 @@ function checkRun(header: FrameHeader, limits: FrameLimits): void {
         throw refuse(`${header.pageCount} pages in a body of ${header.bodyBytes} bytes`);
       }
       return checkInside(header, limits);
+    case FrameType.ZLIB_PAGES:
+      checkCompressed(header, limits);
+      return checkInside(header, limits);
     case FrameType.ZERO:
       return checkInside(header, limits);
     case FrameType.DISCARD:
@@ -137,6 +144,17 @@ function checkRun(header: FrameHeader, limits: FrameLimits): void {
     case FrameType.REQUEST:
     case FrameType.HEARTBEAT:
       return;
+  }
+}
+
+/** Whoever compresses gains by it, and what comes out of it has a limit. */
+function checkCompressed(header: FrameHeader, limits: FrameLimits): void {
+  const bytes = header.pageCount * limits.pageBytes;
+  if (bytes > ZLIB_PAGES_BYTES_MAX) {
+    throw refuse(`${bytes} bytes of pages compressed; a frame has at most ${ZLIB_PAGES_BYTES_MAX}`);
+  }
+  if (header.bodyBytes === 0 || header.bodyBytes >= bytes) {
+    throw refuse(`${bytes} bytes of pages compressed to ${header.bodyBytes}`);
   }
 }
 
