@@ -16,6 +16,8 @@ export interface GuestEvent {
   readonly status?: string;
   /** Of MIGRATION_PASS. */
   readonly pass?: number;
+  /** Of the events that are ours alone: `X_…`. */
+  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 export interface ExitStatus {
@@ -280,5 +282,6 @@ function guestEvent({ event, timestamp, data = {} }: QmpEvent): GuestEvent {
     micros,
     ...(event === 'MIGRATION' && typeof status === 'string' ? { status } : {}),
     ...(event === 'MIGRATION_PASS' && typeof pass === 'number' ? { pass } : {}),
+    ...(event.startsWith('X_') ? { data } : {}),
   };
 }

@@ -46,6 +46,7 @@ function downtime(info: MigrateInfo): string | undefined {
 function downtimeParts({ 'x-downtime-parts': parts }: MigrateInfo): string | undefined {
   if (parts === undefined) return undefined;
   return Object.entries(parts)
+    .filter(([name, micros]) => name !== 'pre-switchover' || micros > 0) // where somebody paused
     .map(([name, micros]) => `${name} ${formatMillis(micros / 1000)}`)
     .join(', ');
 }

@@ -57,6 +57,7 @@ test('a paused source says why, and the downtime that was', () => {
     'x-downtime-us': 2345,
     'x-downtime-parts': {
       'stop-guest': 145,
+      'pre-switchover': 0,
       'final-sync': 700,
       'last-pages': 300,
       'device-state': 600,

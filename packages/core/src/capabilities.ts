@@ -11,6 +11,16 @@ export const capabilityDefaults = {
   'validate-uuid': false,
   /** Page channels beside the main channel; as many as `multifd-channels` says. */
   multifd: false,
+  /** The guest's vCPUs are slowed down until the passes converge. */
+  'auto-converge': false,
+  /** The guest stands still and waits for `migrate-continue` before its device state is saved. */
+  'pause-before-switchover': false,
+  /** The guest is not stopped before the destination says that it is ready. */
+  'switchover-ack': false,
+  /** Ours: postcopy begins by itself when passes stop shrinking; needs `postcopy-ram`. */
+  'x-auto-postcopy': false,
+  /** Ours: after a lost link new ones are tried without being asked for. */
+  'x-auto-recover': false,
 } as const satisfies Record<string, boolean>;
 
 export type Capability = keyof typeof capabilityDefaults;
@@ -22,6 +32,7 @@ export const sharedCapabilities = [
   'postcopy-preempt',
   'validate-uuid',
   'multifd',
+  'switchover-ack',
 ] as const satisfies readonly Capability[];
 
 /** QEMU's others: known by name, refused when switched on, silent when left off. */
@@ -29,16 +40,13 @@ export const unsupportedCapabilities = [
   'xbzrle',
   'rdma-pin-all',
   'zero-blocks',
-  'auto-converge',
   'x-colo',
   'release-ram',
-  'pause-before-switchover',
   'dirty-bitmaps',
   'late-block-activate',
   'x-ignore-shared',
   'background-snapshot',
   'zero-copy-send',
-  'switchover-ack',
   'dirty-limit',
   'mapped-ram',
 ] as const;
@@ -49,8 +57,8 @@ export function isCapability(name: string): name is Capability {
 
 /**
  * @returns `current` with `changes` applied: all of them or none.
- * @throws {MigrationError} `ERR_ARGUMENT` naming the capability that is unknown, not implemented, or
- *   cannot be switched off.
+ * @throws {MigrationError} `ERR_ARGUMENT` naming the capability that is unknown, not implemented,
+ *   cannot be switched off, or lacks one that it needs.
  */
 export function changeCapabilities(
   current: Capabilities,
@@ -70,6 +78,9 @@ export function changeCapabilities(
     } else if (state) {
       throw refuse(`capability '${capability}' is not supported`);
     }
+  }
+  if (next['x-auto-postcopy'] && !next['postcopy-ram']) {
+    throw refuse("capability 'x-auto-postcopy' requires capability 'postcopy-ram'");
   }
   return next;
 }

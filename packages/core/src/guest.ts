@@ -21,6 +21,15 @@ export interface Guest {
   /** Starts every vCPU; idempotent. @returns when all run. */
   resume(): Promise<void>;
 
+  /**
+   * Slows the vCPUs down, whether they run now or later: each loses `percentage` of its time, in short
+   * slices; 0 lifts it. Takes effect soon, and is never waited for. A guest without it cannot leave
+   * with the capability `auto-converge`.
+   *
+   * @param percentage a whole number from 0 to 99.
+   */
+  throttle?(percentage: number): void;
+
   /** Everything but RAM, as an opaque document. Called on a stopped guest only. */
   saveDeviceState(): Uint8Array;
 

@@ -23,6 +23,7 @@ export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
+export type { RecoveryNews } from './migration/auto-recovery.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,
@@ -36,7 +37,7 @@ export {
   type DowntimeParts,
 } from './migration/downtime-parts.ts';
 export { SourceMigration } from './migration/source.ts';
-export type { SourceOptions } from './migration/source-context.ts';
+export type { SourceEvents, SourceOptions } from './migration/source-context.ts';
 export type { SourceInfo } from './migration/source-info.ts';
 export type { RamInfo } from './migration/source-statistics.ts';
 export {
@@ -50,6 +51,7 @@ export {
   sourceTransitions,
 } from './migration/status.ts';
 export type { DirtyLook, PageCounts } from './threads/dirty-rate-api.ts';
+export type { SwitchoverReady } from './migration/switchover-ack.ts';
 export {
   changeParameters,
   type Parameter,

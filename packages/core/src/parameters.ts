@@ -10,6 +10,11 @@ interface NumberRule {
   readonly unit: string;
 }
 
+interface BooleanRule {
+  readonly kind: 'boolean';
+  readonly initial: boolean;
+}
+
 interface EnumRule {
   readonly kind: 'enum';
   readonly initial: string;
@@ -18,7 +23,7 @@ interface EnumRule {
   readonly unsupported: readonly string[];
 }
 
-type ParameterRule = NumberRule | EnumRule;
+type ParameterRule = NumberRule | BooleanRule | EnumRule;
 
 /** Each is a thread on either side. */
 export const PAGE_CHANNELS_MAX = 32;
@@ -39,6 +44,15 @@ export const parameterRules = {
   'downtime-limit': millis(300, 0, 2_000_000),
   /** Connections that carry pages, with the capability `multifd`; QEMU's range ends at 255. */
   'multifd-channels': number(2, 1, PAGE_CHANNELS_MAX, 'channels'),
+  /** With `auto-converge`: what the guest may write, of what is sent, before it is slowed down. */
+  'throttle-trigger-threshold': percent(50, 1, 100),
+  /** The share of its time that a vCPU loses at first, and what is added each time. */
+  'cpu-throttle-initial': percent(20, 1, 99),
+  'cpu-throttle-increment': percent(10, 1, 99),
+  /** Smaller steps, as the guest comes near to what can be sent. */
+  'cpu-throttle-tailslow': { kind: 'boolean', initial: false },
+  /** Not below cpu-throttle-initial. */
+  'max-cpu-throttle': percent(99, 1, 99),
   /**
    * How page channels compress, and how hard zlib tries; what a migration begins with it keeps, so a change
    * is for the next one.
@@ -59,10 +73,20 @@ export const parameterRules = {
   },
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
   'x-handshake-timeout': millis(10_000, 10, 600_000),
+  /** Ours, with `x-auto-recover`: how often a new link is tried before somebody has to ask. */
+  'x-recover-attempts': number(10, 1, 1_000_000, 'attempts'),
+  /** How long before the first attempt at most; twice as long before each that follows. */
+  'x-recover-backoff': millis(1000, 1, 600_000),
+  /** Never longer than this. */
+  'x-recover-backoff-max': millis(30_000, 1, 3_600_000),
 } as const satisfies Record<string, ParameterRule>;
 
 export type Parameter = keyof typeof parameterRules;
-type ValueOf<Rule extends ParameterRule> = Rule extends EnumRule ? Rule['values'][number] : number;
+type ValueOf<Rule extends ParameterRule> = Rule extends BooleanRule
+  ? boolean
+  : Rule extends EnumRule
+    ? Rule['values'][number]
+    : number;
 export type Parameters = {
   readonly [Name in Parameter]: ValueOf<(typeof parameterRules)[Name]>;
 };
@@ -73,11 +97,6 @@ export const unsupportedParameters = [
   'announce-max',
   'announce-rounds',
   'announce-step',
-  'throttle-trigger-threshold',
-  'cpu-throttle-initial',
-  'cpu-throttle-increment',
-  'cpu-throttle-tailslow',
-  'max-cpu-throttle',
   'tls-creds',
   'tls-hostname',
   'tls-authz',
@@ -103,7 +122,7 @@ export function isParameter(name: string): name is Parameter {
 /**
  * @returns `current` with `changes` applied: all of them or none.
  * @throws {MigrationError} `ERR_ARGUMENT` naming the parameter that is unknown, not implemented, not
- *   of its kind, or out of its range.
+ *   of its kind, out of its range, or does not go with another.
  */
 export function changeParameters(
   current: Parameters,
@@ -117,10 +136,12 @@ export function changeParameters(
     }
     next[name] = checkValue(name, value);
   }
-  return next as Parameters; // each has passed its rule, now or before
+  const parameters = next as Parameters; // each has passed its rule, now or before
+  checkTogether(parameters);
+  return parameters;
 }
 
-function checkValue(name: Parameter, value: unknown): number | string {
+function checkValue(name: Parameter, value: unknown): number | boolean | string {
   const rule: ParameterRule = parameterRules[name];
   switch (rule.kind) {
     case 'number': {
@@ -130,6 +151,9 @@ function checkValue(name: Parameter, value: unknown): number | string {
       }
       throw refuse(`parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`);
     }
+    case 'boolean':
+      if (typeof value === 'boolean') return value;
+      throw refuse(`parameter '${name}' expects true or false`);
     case 'enum': {
       if (rule.values.includes(value as string)) return value as string;
       const expected = `parameter '${name}' expects one of ${rule.values.join(', ')}`;
@@ -138,6 +162,16 @@ function checkValue(name: Parameter, value: unknown): number | string {
     }
     default:
       return assertNever(rule);
+  }
+}
+
+/** What holds between parameters, whichever of them was changed. */
+function checkTogether(parameters: Parameters): void {
+  const initial = parameters['cpu-throttle-initial'];
+  if (parameters['max-cpu-throttle'] < initial) {
+    throw refuse(
+      `parameter 'max-cpu-throttle' expects a whole number from cpu-throttle-initial (${initial}) to 99 (percent)`,
+    );
   }
 }
 
@@ -151,6 +185,10 @@ function bytesPerSecond(initial: number): NumberRule {
 
 function millis(initial: number, min: number, max: number): NumberRule {
   return number(initial, min, max, 'milliseconds');
+}
+
+function percent(initial: number, min: number, max: number): NumberRule {
+  return number(initial, min, max, 'percent');
 }
 
 function refuse(message: string): MigrationError {

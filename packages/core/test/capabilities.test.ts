@@ -17,13 +17,13 @@ function expectRefusal(name: string, state: boolean, message: string): void {
 
 test('every capability can be switched on, and off again but for the return path', () => {
   for (const capability of Object.keys(capabilityDefaults)) {
-    const on = changeCapabilities(capabilityDefaults, [{ capability, state: true }]);
-    expect(on).toEqual({ ...capabilityDefaults, [capability]: true });
+    const needed = capability === 'x-auto-postcopy' ? { 'postcopy-ram': true } : {};
+    const before = { ...capabilityDefaults, ...needed };
+    const on = changeCapabilities(before, [{ capability, state: true }]);
+    expect(on).toEqual({ ...before, [capability]: true });
     if (capability === 'return-path') continue;
-    expect(changeCapabilities(on, [{ capability, state: false }])).toEqual({
-      ...capabilityDefaults,
-      [capability]: false,
-    });
+    const off = changeCapabilities(on, [{ capability, state: false }]);
+    expect(off).toEqual({ ...before, [capability]: false });
   }
 });
 
@@ -66,6 +66,19 @@ test('several changes are made in order, and the capabilities given are not chan
   const next = changeCapabilities(capabilityDefaults, changes);
   expect(next).toEqual({ ...capabilityDefaults, 'postcopy-ram': true });
   expect(capabilityDefaults['postcopy-ram']).toBe(false);
+});
+
+test('x-auto-postcopy goes with postcopy-ram, in whatever order both are set', () => {
+  const message = "capability 'x-auto-postcopy' requires capability 'postcopy-ram'";
+  expectRefusal('x-auto-postcopy', true, message);
+  const changes = [
+    { capability: 'x-auto-postcopy', state: true },
+    { capability: 'postcopy-ram', state: true },
+  ];
+  const both = changeCapabilities(capabilityDefaults, changes);
+  expect(both).toMatchObject({ 'x-auto-postcopy': true, 'postcopy-ram': true });
+  const off = [{ capability: 'postcopy-ram', state: false }];
+  expect(() => changeCapabilities(both, off)).toThrow(message);
 });
 
 test('the urgent channel is on unless switched off', () => {

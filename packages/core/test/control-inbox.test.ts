@@ -86,6 +86,34 @@ test('"complete" is heard apart, whatever else is being said', async () => {
   expect(await inbox.expect('running', soon)).toEqual({ t: 'running' });
 });
 
+test('"switchover-ack" is heard apart, and that it was said stays known', async () => {
+  const inbox = new ControlInbox();
+  expect(inbox.hasSwitchoverAck).toBe(false);
+  inbox.push({ t: 'flushed' });
+  inbox.push({ t: 'switchover-ack' });
+  expect(inbox.hasSwitchoverAck).toBe(true);
+  await inbox.switchoverAck;
+  expect(await inbox.expect('flushed', soon)).toEqual({ t: 'flushed' });
+});
+
+test('that the other side gives up is known also where nobody asks', () => {
+  const inbox = new ControlInbox();
+  inbox.push({ t: 'flushed' });
+  expect(inbox.refusal).toBeUndefined();
+  inbox.push({ t: 'failed', why: 'no room' });
+  expect(inbox.refusal).toMatchObject({
+    code: 'ERR_PEER_FAILED',
+    message: 'the destination: no room',
+  });
+});
+
+test('the end of the link ends whoever waits for nothing else', async () => {
+  const inbox = new ControlInbox();
+  const why = new Error('gone');
+  inbox.fail(why);
+  await expect(inbox.ended).rejects.toBe(why);
+});
+
 test('"complete" that nobody waits for is no unhandled rejection', async () => {
   new ControlInbox().fail(new Error('gone'));
   const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve));

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { DestinationMigration } from '../src/migration/destination.ts';
+import { DestinationMigration, type DestinationOptions } from '../src/migration/destination.ts';
 import {
   control,
   HandMadeSource,
@@ -20,10 +20,10 @@ const device = encodeDevice(Uint8Array.of(1));
 const allZero = runFrame(FrameType.ZERO, PAGES, 0);
 const anyPort: Address = { type: 'tcp', host: '127.0.0.1', port: 0 };
 
-async function listening(at: Address = anyPort) {
+async function listening(at: Address = anyPort, more: Partial<DestinationOptions> = {}) {
   const ram = realRam([PAGES]);
   const guest = new QuietGuest(ram, false);
-  const options = { parameters: () => parameters, vcpus: 1, blocktime: false };
+  const options = { parameters: () => parameters, vcpus: 1, blocktime: false, ...more };
   const destination = new DestinationMigration(guest, options);
   onTestFinished(async () => await destination.close());
   const address = await destination.listen(at);
@@ -71,6 +71,44 @@ test.each(Object.entries(changes))(
     expect(pageOf(ram[0], 0).every((byte) => byte === 0xff)).toBe(true);
   },
 );
+
+test('the word that the guest may be stopped waits for whoever embeds the destination', async () => {
+  const ready = newDeferred();
+  const signals: AbortSignal[] = [];
+  const switchoverReady = async (signal: AbortSignal): Promise<void> => {
+    signals.push(signal);
+    await ready.promise;
+  };
+  const { destination, ram, source } = await listening(anyPort, { switchoverReady });
+  source.send(source.start(ram, ['switchover-ack']), control({ t: 'flush' }));
+  await source.hears('flushed'); // said after `started`, and before the word
+  expect(source.heard).not.toContain('switchover-ack');
+  ready.resolve();
+  await source.hears('switchover-ack');
+  source.channel.shutdown();
+  await reaches(destination, 'failed');
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+});
+
+test('without the capability nobody is asked, and the word is not given', async () => {
+  const switchoverReady = vi.fn<() => Promise<void>>();
+  const { ram, source } = await listening(anyPort, { switchoverReady });
+  source.send(source.start(ram), control({ t: 'flush' }), control({ t: 'flush' }));
+  await source.hears('flushed');
+  expect(switchoverReady).not.toHaveBeenCalled();
+  expect(source.heard).not.toContain('switchover-ack');
+});
+
+test('a destination that cannot get ready says why, and the migration fails', async () => {
+  const switchoverReady = async (): Promise<void> => {
+    throw new Error('no network here');
+  };
+  const { destination, ram, source } = await listening(anyPort, { switchoverReady });
+  source.send(source.start(ram, ['switchover-ack']));
+  await source.hears('failed');
+  await reaches(destination, 'failed');
+  expect(destination.error?.message).toBe('not ready for the switchover: no network here');
+});
 
 test('before anything is agreed on no page is taken', async () => {
   const { destination, ram, source } = await listening();
@@ -285,3 +323,12 @@ test('of recoveries asked for at once one address is left, the last', async () =
     code: 'ERR_REFUSED', // it answers, and knows no such session
   });
 });
+
+/** A promise that the test keeps. */
+function newDeferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((keep) => {
+    resolve = keep;
+  });
+  return { promise, resolve };
+}

@@ -13,14 +13,17 @@ test('each part is what went by since the one before, or what a thread measured 
   const clock = new DowntimeClock(now);
   advance(0.25);
   clock.partEnds();
+  advance(7);
+  clock.partEnds();
   advance(3);
   clock.partEnds(0.5);
   clock.partEnds(1);
   clock.partEnds();
   advance(2);
-  expect(clock.stop()).toBe(5.25);
+  expect(clock.stop()).toBe(12.25);
   expect(clock.parts()).toEqual({
     'stop-guest': 250,
+    'pre-switchover': 7000,
     'final-sync': 500,
     'last-pages': 1000,
     'device-state': 1500, // what the way to the thread and back took, too

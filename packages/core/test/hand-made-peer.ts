@@ -88,6 +88,11 @@ export class HandMadeSource {
     writeSync(this.channel.descriptor, Buffer.concat(frames));
   }
 
+  /** All that the destination has said so far, as text. */
+  get heard(): string {
+    return this.#heard;
+  }
+
   /** Waits, on another thread, until the destination has said this. */
   async hears(type: ControlType): Promise<void> {
     while (!this.#heard.includes(type)) this.#heard += await readSome(this.channel);

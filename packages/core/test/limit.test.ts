@@ -1,6 +1,6 @@
 import { ChannelError } from '@godwit/transport';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { withLimit } from '../src/migration/limit.ts';
+import { upTo, withLimit } from '../src/migration/limit.ts';
 
 const what = "the destination's 'loaded'";
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -90,3 +90,19 @@ async function unhandledAfter(
   process.off('unhandledRejection', listen);
   return unhandled;
 }
+
+test('where time may be up what comes first counts', async () => {
+  const { signal } = new AbortController();
+  expect(await upTo(Promise.resolve('here'), 60_000, signal)).toBe('here');
+  expect(await upTo(new Promise(() => undefined), 1, signal)).toBeUndefined();
+  await expect(upTo(Promise.reject(new Error('broken')), 60_000, signal)).rejects.toThrow('broken');
+});
+
+test('where time may be up an abort is thrown with its reason, before and meanwhile', async () => {
+  const reason = new Error('cancelled');
+  await expect(upTo(never(), 60_000, AbortSignal.abort(reason))).rejects.toBe(reason);
+  const controller = new AbortController();
+  const waiting = upTo(never(), 60_000, controller.signal);
+  controller.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
+});

@@ -17,6 +17,8 @@ const names = Object.keys(parameterRules) as Parameter[]; // a literal: no other
 const numbers = names.filter(
   (name): name is NumberParameter => parameterRules[name].kind === 'number',
 );
+/** Where the others leave each its whole range. */
+const roomy = { ...parameterDefaults, 'cpu-throttle-initial': 1 };
 
 function expectRefusal(changes: Readonly<Record<string, unknown>>, message: string): void {
   expect(() => changeParameters(parameterDefaults, changes)).toThrow(
@@ -24,17 +26,25 @@ function expectRefusal(changes: Readonly<Record<string, unknown>>, message: stri
   );
 }
 
-test("the defaults are QEMU's, and our own timeout", () => {
+test("the defaults are QEMU's, and our own where it has none", () => {
   expect(parameterDefaults).toEqual({
     'max-bandwidth': 134_217_728,
     'max-postcopy-bandwidth': 0,
     'multifd-channels': 2,
     'avail-switchover-bandwidth': 0,
     'downtime-limit': 300,
+    'throttle-trigger-threshold': 50,
+    'cpu-throttle-initial': 20,
+    'cpu-throttle-increment': 10,
+    'cpu-throttle-tailslow': false,
+    'max-cpu-throttle': 99,
     'multifd-compression': 'none',
     'multifd-zlib-level': 1,
     'zero-page-detection': 'multifd',
     'x-handshake-timeout': 10_000,
+    'x-recover-attempts': 10,
+    'x-recover-backoff': 1000,
+    'x-recover-backoff-max': 30_000,
   });
 });
 
@@ -48,8 +58,8 @@ test('every whole number in its range is taken', () => {
   });
   fc.assert(
     fc.property(someChange, ([name, value]) => {
-      const next = changeParameters(parameterDefaults, { [name]: value });
-      expect(next).toEqual({ ...parameterDefaults, [name]: value });
+      const next = changeParameters(roomy, { [name]: value });
+      expect(next).toEqual({ ...roomy, [name]: value });
     }),
   );
 });
@@ -58,7 +68,7 @@ test.for(numbers)('%s is taken up to its limits and refused past them, in its un
   const { min, max, unit } = parameterRules[name];
   const message = `parameter '${name}' expects a whole number from ${min} to ${max} (${unit})`;
   for (const value of [min, max]) {
-    expect(changeParameters(parameterDefaults, { [name]: value })[name]).toBe(value);
+    expect(changeParameters(roomy, { [name]: value })[name]).toBe(value);
   }
   for (const value of [min - 1, max + 1, max * 2, -Infinity, Infinity]) {
     expectRefusal({ [name]: value }, message);
@@ -71,6 +81,28 @@ test.for(numbers)('%s is refused when it is not a whole number', (name) => {
   for (const value of [min + 0.5, NaN, '100', 100n, true, null, undefined, [100], {}]) {
     expectRefusal({ [name]: value }, message);
   }
+});
+
+test('a switch is on or off and nothing else', () => {
+  const name = 'cpu-throttle-tailslow';
+  for (const value of [true, false]) {
+    expect(changeParameters(parameterDefaults, { [name]: value })[name]).toBe(value);
+  }
+  for (const value of [0, 1, 'true', null, undefined, [true]]) {
+    expectRefusal({ [name]: value }, `parameter '${name}' expects true or false`);
+  }
+});
+
+test('a throttle does not begin above its maximum, whichever of the two is set', () => {
+  const message =
+    "parameter 'max-cpu-throttle' expects a whole number from cpu-throttle-initial (20) to 99 (percent)";
+  expectRefusal({ 'max-cpu-throttle': 19 }, message);
+  expectRefusal(
+    { 'max-cpu-throttle': 50, 'cpu-throttle-initial': 51 },
+    message.replace('20', '51'),
+  );
+  const both = { 'max-cpu-throttle': 10, 'cpu-throttle-initial': 10 };
+  expect(changeParameters(parameterDefaults, both)).toEqual({ ...parameterDefaults, ...both });
 });
 
 test('a choice is one of its values and nothing else', () => {

@@ -80,6 +80,60 @@ test('a destination that leaves with the last word on its way has completed all 
   expect(guest.running).toBe(false);
 });
 
+test('with switchover-ack the guest runs until the destination has given its word', async () => {
+  const guest = new QuietGuest(realRam([64]), true);
+  const said: string[] = [];
+  const address = await listen(anyPort, async (channel) => {
+    const say = (message: ControlMessage): void => {
+      writeSync(channel.descriptor, encodeControl(message));
+      said.push(message.t);
+    };
+    await readSome(channel);
+    say({ t: 'started' });
+    guest.onPause = () => said.push('STOP');
+    for (let passes = 0; passes < 4;) passes += (await readSome(channel)).split('pass').length - 1;
+    say({ t: 'switchover-ack' });
+    for (let heard = ''; !heard.includes('abandon');) heard += await readSome(channel);
+  });
+  const capabilities = { ...capabilityDefaults, 'switchover-ack': true };
+  const source = new SourceMigration(guest, { capabilities, parameters });
+  source.start(address);
+  await source.ended; // nobody loads the guest
+  expect(said).toEqual(['started', 'switchover-ack', 'STOP']);
+  expect(source.status).toBe('failed');
+  expect(guest.running).toBe(true);
+});
+
+test('a destination that fails while pages are sent is quoted', async () => {
+  const guest = new QuietGuest(realRam([64]), true);
+  const address = await listen(anyPort, async (channel) => {
+    await readSome(channel);
+    writeSync(channel.descriptor, encodeControl({ t: 'started' }));
+    await readSome(channel);
+    writeSync(channel.descriptor, encodeControl({ t: 'failed', why: 'no room' }));
+  });
+  const capabilities = { ...capabilityDefaults, 'switchover-ack': true };
+  const source = new SourceMigration(guest, { capabilities, parameters });
+  source.start(address);
+  await source.ended;
+  expect(source.error).toMatchObject({
+    code: 'ERR_PEER_FAILED',
+    message: 'the destination: no room',
+  });
+  expect(guest.running).toBe(true);
+});
+
+test('a guest that cannot be slowed down is refused with auto-converge, by name', () => {
+  const guest = new QuietGuest(realRam([1]), true);
+  const capabilities = { ...capabilityDefaults, 'auto-converge': true };
+  expect(() => new SourceMigration(guest, { capabilities, parameters })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_ARGUMENT',
+      message: expect.stringContaining("'auto-converge'"),
+    }),
+  );
+});
+
 test('zero-page-detection takes effect in a running migration', async () => {
   const pages = 2048;
   const ram = realRam([pages]);

@@ -53,6 +53,7 @@ export class DummyGuest implements Guest {
   /** Those that run come first; more may be parked, when the guest taken over had fewer. */
   readonly #threads: VcpuThread[] = [];
   #state: DeviceState;
+  #throttle = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -145,6 +146,20 @@ export class DummyGuest implements Guest {
     await this.#takeTurn(() => this.#obeyAll('run'));
   }
 
+  /**
+   * Takes `percentage` of its time from each vCPU, as QEMU's auto-converge does: 10 ms of running, then
+   * sleep. No part of the device state. A `rate` is slowed down in the same proportion.
+   *
+   * @throws {RangeError} not a whole number from 0 to 99.
+   */
+  throttle(percentage: number): void {
+    if (!Number.isInteger(percentage) || percentage < 0 || percentage > 99) {
+      throw new RangeError(`throttle is ${percentage}, expected 0 to 99 percent`);
+    }
+    this.#throttle = percentage;
+    for (const thread of this.#threads) thread.setThrottle(percentage);
+  }
+
   /** @throws {GuestError} `ERR_GUEST_RUNNING`, `ERR_VCPU_CRASHED`, `ERR_GUEST_CLOSED` */
   saveDeviceState(): Uint8Array {
     this.#refuseUnlessStopped();
@@ -220,7 +235,9 @@ export class DummyGuest implements Guest {
   }
 
   #createThread(vcpu: number): VcpuThread {
-    return new VcpuThread(vcpu, this.ram, this.#onCrash, { timeSteps: this.#timeSteps });
+    const thread = new VcpuThread(vcpu, this.ram, this.#onCrash, { timeSteps: this.#timeSteps });
+    thread.setThrottle(this.#throttle);
+    return thread;
   }
 
   #stoppedState(): DeviceState {

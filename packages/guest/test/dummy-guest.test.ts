@@ -45,6 +45,44 @@ test('a paused guest stands still: neither its steps nor its RAM change', async 
   expect(guest.stepsTotal).toBeGreaterThan(0);
 });
 
+test('a throttled guest makes the fewer steps, and lets go at once when it is lifted', async () => {
+  const guest = await realGuest({ workload: 'random', rate: 20_000, vcpus: 2 });
+  const millisFor = async (steps: number): Promise<number> => {
+    const begin = performance.now();
+    await runSteps(guest, steps);
+    return performance.now() - begin;
+  };
+  await guest.resume();
+  guest.throttle(90); // of 20 000 steps a second 2000 are left
+  await runSteps(guest, 1);
+  expect(await millisFor(2000)).toBeGreaterThan(700);
+  guest.throttle(99);
+  guest.throttle(0); // whoever sleeps for a second is woken
+  expect(await millisFor(4000)).toBeLessThan(5000); // they would take 20 s
+  await guest.pause();
+  expect(await guest.verify()).toMatchObject({ ok: true });
+});
+
+test('a throttled guest stops out of its sleep', async () => {
+  const guest = await realGuest({ workload: 'random' });
+  guest.throttle(99); // 10 ms of running, 990 of sleep
+  let waitedMillis = 0;
+  for (let round = 0; round < 4; round += 1) {
+    await guest.resume();
+    await untilAsleep(guest);
+    const asked = performance.now();
+    await guest.pause();
+    waitedMillis += performance.now() - asked;
+  }
+  expect(waitedMillis).toBeLessThan(1500);
+  expect(await guest.verify()).toMatchObject({ ok: true });
+});
+
+test.for([-1, 100, 0.5, NaN])('a throttle of %d is refused', async (percentage) => {
+  const guest = await realGuest();
+  expect(() => guest.throttle(percentage)).toThrow('expected 0 to 99 percent');
+});
+
 test('pause and resume are idempotent and take their turns in the order of the calls', async () => {
   const guest = await realGuest({ vcpus: 2 });
   await guest.pause();
@@ -175,5 +213,15 @@ test('an option out of its range is refused by name before a thread starts', asy
 function copyRam(from: DummyGuest, to: DummyGuest): void {
   for (const [index, block] of from.ram.entries()) {
     copyMemory(to.ram[index]?.address ?? 0, block.address, block.byteLength);
+  }
+}
+
+/** Resolves once a guest that ran has made no step for some milliseconds. */
+async function untilAsleep(guest: DummyGuest): Promise<void> {
+  let [steps, since] = [guest.stepsTotal, performance.now()];
+  await runSteps(guest, 1);
+  while (performance.now() - since < 8) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (guest.stepsTotal !== steps) [steps, since] = [guest.stepsTotal, performance.now()];
   }
 }

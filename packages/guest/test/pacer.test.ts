@@ -32,3 +32,9 @@ test('what a long sleep left undone is made up', () => {
   pacer.made(5);
   expect(pacer.due(21)).toBe(16);
 });
+
+test('time that is skipped makes no step due', () => {
+  const pacer = new Pacer(1000, 0);
+  pacer.skip(50);
+  expect(pacer.due(60)).toBe(10);
+});

@@ -38,6 +38,8 @@ test('without a migration, what needs one is refused', async () => {
   expect(await it.refusal('migrate', resume)).toContain('no paused migration');
   expect(await it.refusal('migrate-start-postcopy')).toContain('after migration has been started');
   expect(await it.refusal('migrate-pause')).toContain('only possible in postcopy');
+  const state = { state: 'pre-switchover' };
+  expect(await it.refusal('migrate-continue', state)).toBe('Migration not in expected state: none');
   const uri = { uri: 'unix:/nowhere' };
   expect(await it.refusal('migrate-recover', uri)).toContain('postcopy is paused');
   expect(await it.refusal('migrate-incoming', uri)).toContain("'-incoming' was not specified");
@@ -114,6 +116,27 @@ test('a destination told to stop keeps the guest from running when it arrives', 
   await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
   expect(await destination.status()).toBe('paused');
   expect(destination.guest.calls).not.toContain('resume');
+});
+
+test('a guest that cannot be slowed down does not leave with auto-converge', async () => {
+  await using pair = await openPair();
+  const { source, uri } = pair;
+  const autoConverge = (state: boolean): object[] => [{ capability: 'auto-converge', state }];
+  await source.execute('migrate-set-capabilities', { capabilities: autoConverge(true) });
+  expect(await source.refusal('migrate', { uri })).toContain("'auto-converge'");
+  expect(await source.execute('query-migrate')).toEqual({});
+  await source.execute('migrate-set-capabilities', { capabilities: autoConverge(false) });
+  await source.execute('migrate', { uri });
+  await source.reaches('completed');
+});
+
+test('a parameter that is a switch is set and told as one', async () => {
+  await using it = await MachineFixture.open();
+  await it.execute('migrate-set-parameters', { 'cpu-throttle-tailslow': true });
+  const parameters = await it.execute('query-migrate-parameters');
+  expect(parameters).toMatchObject({ 'cpu-throttle-tailslow': true, 'max-cpu-throttle': 99 });
+  const number = { 'cpu-throttle-tailslow': 1 };
+  expect(await it.refusal('migrate-set-parameters', number)).toContain('expects true or false');
 });
 
 test('a running migration refuses another and changes of capabilities, and can be cancelled', async () => {

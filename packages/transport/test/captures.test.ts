@@ -88,6 +88,7 @@ const control: Readonly<Record<string, ControlMessage>> = {
   sync: { t: 'sync', n: 300 },
   flush: { t: 'flush' },
   flushed: { t: 'flushed' },
+  'switchover-ack': { t: 'switchover-ack' },
   listen: { t: 'listen' },
   loaded: { t: 'loaded', pages: 4096, digest },
   run: { t: 'run', paused: false },

@@ -54,6 +54,7 @@ const keys: Readonly<Record<ControlType, Readonly<Record<string, fc.Arbitrary<un
   running: {},
   flush: {},
   flushed: {},
+  'switchover-ack': {},
   end: {},
   complete: proof,
   finished: {},

@@ -17,6 +17,7 @@ export function withRam(
       await guest.resume();
       onResumed();
     },
+    throttle: (percentage) => guest.throttle(percentage),
     saveDeviceState: () => guest.saveDeviceState(),
     loadDeviceState: (state) => guest.loadDeviceState(state),
   };

@@ -14,30 +14,57 @@ type MessageOf<T extends ControlType> = Extract<ControlMessage, { readonly t: T 
 const MESSAGES_MAX = 16;
 
 /**
- * What the other side said on one link, in order. `complete` is kept apart: it comes when the last
- * page is in, whatever else is being said.
+ * What the other side said on one link, in order. Two are kept apart, since they come whatever else is
+ * being said: `complete` when the last page is in, `switchover-ack` when the guest may be stopped.
  */
 export class ControlInbox {
   readonly #queue: ControlMessage[] = [];
   readonly complete: Promise<ReceivedProof>;
+  readonly switchoverAck: Promise<void>;
+  /** Rejects when the link has ended, with the reason. */
+  readonly ended: Promise<never>;
+  #hasSwitchoverAck = false;
+  #ackNow: () => void = () => undefined;
   #completeNow: (proof: ReceivedProof) => void = () => undefined;
   #waiting:
     | { resolve: (message: ControlMessage) => void; reject: (error: Error) => void }
     | undefined;
   #failure: Error | undefined;
   #rejectComplete: (error: Error) => void = () => undefined;
+  #rejectEnded: (error: Error) => void = () => undefined;
 
   constructor() {
     this.complete = new Promise((resolve, reject) => {
       this.#completeNow = resolve;
       this.#rejectComplete = reject;
     });
-    this.complete.catch(() => undefined); // told to whoever waits; nobody has to
+    this.switchoverAck = new Promise((resolve) => {
+      this.#ackNow = resolve;
+    });
+    this.ended = new Promise((_resolve, reject) => {
+      this.#rejectEnded = reject;
+    });
+    // Told to whoever waits; nobody has to.
+    for (const promise of [this.complete, this.ended]) promise.catch(() => undefined);
+  }
+
+  get hasSwitchoverAck(): boolean {
+    return this.#hasSwitchoverAck;
+  }
+
+  /** The destination said that it cannot go on, and nobody has listened yet. */
+  get refusal(): MigrationError | undefined {
+    const message = this.#queue.find(({ t }) => t === 'failed');
+    return message?.t === 'failed' ? refusalOf(message.why) : undefined;
   }
 
   /** @throws {ChannelError} `ERR_PROTOCOL`: nobody asked for so much. */
   push(message: ControlMessage): void {
     if (message.t === 'complete') return this.#completeNow(message);
+    if (message.t === 'switchover-ack') {
+      this.#hasSwitchoverAck = true;
+      return this.#ackNow();
+    }
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) return waiting.resolve(message);
@@ -53,6 +80,7 @@ export class ControlInbox {
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
     this.#rejectComplete(this.#failure);
+    this.#rejectEnded(this.#failure);
   }
 
   /**
@@ -66,7 +94,7 @@ export class ControlInbox {
     const message = await this.#nextWithin({ ...options, what: `'${type}'` });
     if (message.t === type) return message as MessageOf<T>;
     if (message.t === 'failed' || message.t === 'refused') {
-      throw new MigrationError('ERR_PEER_FAILED', `the destination: ${message.why}`);
+      throw refusalOf(message.why);
     }
     throw new ChannelError('ERR_PROTOCOL', `'${message.t}' where '${type}' was expected`);
   }
@@ -89,4 +117,8 @@ export class ControlInbox {
       this.#waiting = { resolve, reject };
     });
   }
+}
+
+function refusalOf(why: string): MigrationError {
+  return new MigrationError('ERR_PEER_FAILED', `the destination: ${why}`);
 }

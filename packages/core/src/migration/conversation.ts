@@ -7,10 +7,12 @@ import {
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
+import { hasCapability } from './adoption.ts';
 import type { DestinationLink, LinkEvent } from './destination-link.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 import type { IncomingGuest } from './incoming-guest.ts';
 import type { destinationTransitions, StatusMachine } from './status.ts';
+import { giveSwitchoverAck, type SwitchoverReady } from './switchover-ack.ts';
 
 export interface ConversationParts {
   readonly link: DestinationLink;
@@ -18,6 +20,7 @@ export interface ConversationParts {
   readonly threads: DestinationThreads;
   readonly status: StatusMachine<typeof destinationTransitions>;
   readonly uuid: string | undefined;
+  readonly switchoverReady: SwitchoverReady | undefined;
   /** Of each wait for the source's next word that has a limit. */
   readonly handshakeMillis: number;
 }
@@ -26,6 +29,7 @@ export interface ConversationParts {
 export class Conversation {
   readonly #parts: ConversationParts;
   #deadline: NodeJS.Timeout | undefined;
+  readonly #over = new AbortController();
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
@@ -40,6 +44,7 @@ export class Conversation {
       await this.#converse();
     } finally {
       clearTimeout(this.#deadline);
+      this.#over.abort();
     }
   }
 
@@ -95,7 +100,7 @@ export class Conversation {
   }
 
   async #adopt(start: Extract<ControlMessage, { t: 'start' }>): Promise<void> {
-    const { link, incoming, status, uuid } = this.#parts;
+    const { link, incoming, status, uuid, switchoverReady } = this.#parts;
     const why = await incoming.adopt(start, uuid);
     if (why !== undefined) {
       await link.send({ t: 'refused', why });
@@ -104,6 +109,8 @@ export class Conversation {
     clearTimeout(this.#deadline);
     status.move('setup', 'active');
     await link.send({ t: 'started' });
+    if (!hasCapability(start, 'switchover-ack')) return;
+    void giveSwitchoverAck(link, switchoverReady, this.#over.signal); // whenever that is
   }
 
   #listen(): void {

@@ -14,6 +14,7 @@ import { IncomingGuest } from './incoming-guest.ts';
 import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
+import type { SwitchoverReady } from './switchover-ack.ts';
 
 export interface DestinationOptions {
   readonly parameters: () => Parameters;
@@ -24,6 +25,8 @@ export interface DestinationOptions {
   readonly blocktime?: boolean;
   /** Page channels to be ready for while nobody waits; the source decides how many there are; default 0. */
   readonly pageChannels?: number;
+  /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
+  readonly switchoverReady?: SwitchoverReady | undefined;
 }
 
 interface DestinationEvents {
@@ -184,6 +187,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       threads: this.#threads,
       status: this.#status,
       uuid: this.#options.uuid,
+      switchoverReady: this.#options.switchoverReady,
       handshakeMillis: this.#handshakeMillis,
     });
     let reason: Error | undefined;

@@ -2,6 +2,8 @@
 export const downtimePartNames = [
   /** From the word to stop until every vCPU has stopped. */
   'stop-guest',
+  /** With pause-before-switchover: as long as the operator took. */
+  'pre-switchover',
   /** What the guest wrote last is found. */
   'final-sync',
   /** It is sent; postcopy: the destination is told that it is stale there. */

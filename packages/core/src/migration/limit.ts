@@ -1,3 +1,4 @@
+import { setTimeout as after } from 'node:timers/promises';
 import { ChannelError } from '@godwit/transport';
 
 export interface LimitOptions {
@@ -33,5 +34,28 @@ export async function withLimit<T>(promise: Promise<T>, options: LimitOptions): 
     return await Promise.race([promise, limit]);
   } finally {
     stop();
+  }
+}
+
+/**
+ * As `withLimit`, where it is no failure that time is up.
+ *
+ * @returns what the promise brought, or undefined after so many milliseconds.
+ */
+export async function upTo<T>(
+  promise: Promise<T>,
+  millis: number,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  promise.catch(() => undefined); // it may fail after we have stopped waiting
+  const over = new AbortController();
+  const options = { signal: AbortSignal.any([signal, over.signal]) };
+  try {
+    return await Promise.race([promise, after(millis, undefined, options)]);
+  } catch (error) {
+    signal.throwIfAborted(); // with its reason, where the timer has one of its own
+    throw error;
+  } finally {
+    over.abort();
   }
 }

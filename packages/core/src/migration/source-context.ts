@@ -1,6 +1,7 @@
 import type { Capabilities } from '../capabilities.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import type { RecoveryNews } from './auto-recovery.ts';
 import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
 import type { SourceThreads } from './source-threads.ts';
@@ -19,6 +20,17 @@ export interface SourceEvents {
   status: [status: SourceStatus];
   /** At every dirty sync. */
   pass: [pass: number];
+  /** With `x-auto-postcopy`: passes have stopped shrinking, postcopy follows; so much was dirty. */
+  stall: [dirtyBytes: number];
+  /** With `x-auto-recover`: what follows a lost link without anybody's doing. */
+  recovery: [news: RecoveryNews];
+}
+
+/** The same, apart from the status, as whoever carries the migration out tells it. */
+export interface SourceNews {
+  readonly pass: () => void;
+  readonly stall: (dirtyBytes: number) => void;
+  readonly recovery: (news: RecoveryNews) => void;
 }
 
 /** What the steps of an outgoing migration work with. */

@@ -15,6 +15,8 @@ export interface SourceInfo {
   /** What it consists of, by name, in microseconds that add up to `x-downtime-us`. */
   readonly 'x-downtime-parts'?: DowntimeParts;
   readonly ram?: RamInfo;
+  /** Of its time, what each vCPU loses to auto-converge; only while it is throttled. */
+  readonly 'cpu-throttle-percentage'?: number;
 }
 
 const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'cancelled']);
@@ -28,17 +30,16 @@ export function sourceInfo(
   if (status === 'none') return description;
   if (withoutFigures.has(status)) return { status, ...description };
   const isOver = isInPostcopy(status) || status === 'completed';
-  const { setupMillis = 0, totalMillis, expectedDowntimeMillis } = statistics;
+  const { setupMillis = 0, totalMillis, expectedDowntimeMillis, throttlePercentage } = statistics;
   return {
     status,
     ...description,
     'setup-time': Math.round(setupMillis),
     'total-time': Math.round(totalMillis),
-    ...(isOver || expectedDowntimeMillis === undefined
-      ? {}
-      : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
+    ...(isOver ? {} : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
     ...(isOver ? downtimeInfo(statistics) : {}),
     ram: statistics.ram(),
+    ...(throttlePercentage > 0 ? { 'cpu-throttle-percentage': throttlePercentage } : {}),
   };
 }
 

@@ -243,7 +243,9 @@ export class SourceLink implements AsyncDisposable {
   #receive(event: ReturnPathEvent): void {
     switch (event.type) {
       case 'control':
-        return this.inbox.push(event.message);
+        this.inbox.push(event.message);
+        if (this.inbox.refusal !== undefined) this.drop(this.inbox.refusal); // also where nobody asks
+        return;
       case 'bitmap':
         return this.recvBitmaps.add(event);
     }

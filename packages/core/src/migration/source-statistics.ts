@@ -1,5 +1,7 @@
+import type { Parameters } from '../parameters.ts';
 import type { TransferResult } from '../threads/ram-sender-api.ts';
 import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
+import { ExpectedDowntime } from './expected-downtime.ts';
 import type { SourceThreads } from './source-threads.ts';
 
 /** A bandwidth is measured over at least this long: a short pass says little. */
@@ -33,6 +35,8 @@ type Phase = 'precopy' | 'downtime' | 'postcopy';
 /** The counts and times of one outgoing migration. */
 export class SourceStatistics {
   readonly pagesTotal: number;
+  /** Of its time, what the guest loses to auto-converge; 0 while it is not throttled. */
+  throttlePercentage = 0;
   readonly #threads: SourceThreads;
   readonly #pageBytes: number;
   readonly #startedMillis = performance.now();
@@ -40,6 +44,8 @@ export class SourceStatistics {
   #setupMillis: number | undefined;
   #downtime: DowntimeClock | undefined;
   #downtimeMillis: number | undefined;
+  readonly #expectedDowntime: ExpectedDowntime;
+  #periodBytes = 0;
   #syncedMillis = performance.now();
   #dirtyRate = 0;
   #windowBytes = 0;
@@ -49,7 +55,9 @@ export class SourceStatistics {
   #phaseStartBytes = 0;
   readonly #phaseBytes: Record<Phase, number> = { precopy: 0, downtime: 0, postcopy: 0 };
 
-  constructor(threads: SourceThreads) {
+  /** @param limitMillis the downtime-limit. */
+  constructor(threads: SourceThreads, limitMillis: number) {
+    this.#expectedDowntime = new ExpectedDowntime(limitMillis);
     this.#threads = threads;
     this.pagesTotal = threads.blockPages.reduce((sum, pages) => sum + pages, 0);
     this.#pageBytes = threads.blocks[0]?.pageBytes ?? 4096;
@@ -59,15 +67,34 @@ export class SourceStatistics {
     this.#setupMillis = performance.now() - this.#startedMillis;
   }
 
-  /** @param dirtiedPages written since the sync before. */
-  synced(dirtiedPages: number): void {
+  /** From here on writes are noted. */
+  tracked(): void {
+    this.#syncedMillis = performance.now();
+  }
+
+  /**
+   * @param dirtiedPages written since the sync before.
+   * @param dirtyPages all that is to be sent; left out where nobody has the time to count.
+   */
+  synced(dirtiedPages: number, dirtyPages?: number): void {
     const now = performance.now();
     const seconds = (now - this.#syncedMillis) / 1000;
     if (seconds > 0) this.#dirtyRate = Math.round(dirtiedPages / seconds);
     this.#syncedMillis = now;
+    if (dirtyPages !== undefined) this.#expectedDowntime.synced(this.bytesOf(dirtyPages));
+  }
+
+  /** Another look at what a switchover would cost; after each transfer and each sync. */
+  estimate(parameters: Parameters): void {
+    this.#expectedDowntime.estimate({
+      bytes: this.#periodBytes,
+      bytesPerMilli: this.switchoverBytesPerMilli(parameters),
+      dirtyRate: this.#dirtyRate,
+    });
   }
 
   transferred(result: TransferResult): void {
+    this.#periodBytes = result.bytes;
     this.#windowBytes += result.bytes;
     this.#windowMillis += result.millis;
     this.#bytesPerMilli = this.#windowBytes / Math.max(this.#windowMillis, 0.001);
@@ -79,6 +106,12 @@ export class SourceStatistics {
   /** The measured bandwidth, bytes per millisecond. */
   get bytesPerMilli(): number {
     return this.#bytesPerMilli;
+  }
+
+  /** What the switchover may count on, bytes per millisecond: as the user says, or as measured. */
+  switchoverBytesPerMilli(parameters: Parameters): number {
+    const available = parameters['avail-switchover-bandwidth'];
+    return available > 0 ? Math.floor(available / 1000) : this.#bytesPerMilli;
   }
 
   /** From now on nobody runs. @returns the clock, to which the parts are told as they end. */
@@ -123,15 +156,15 @@ export class SourceStatistics {
     return this.#downtimeMillis === undefined ? undefined : this.#downtime?.parts();
   }
 
-  /** What a switchover now would cost. */
-  get expectedDowntimeMillis(): number | undefined {
-    return this.#bytesPerMilli > 0 ? this.remainingBytes() / this.#bytesPerMilli : undefined;
+  /** What a switchover would cost. */
+  get expectedDowntimeMillis(): number {
+    return this.#expectedDowntime.millis;
   }
 
   ram(): RamInfo {
     const { senderCounters: sent, returnPathCounters: urgent } = this.#threads;
     const normal = sent.get('normalPages') + urgent.get('urgentPages');
-    const transferred = this.#transferredBytes();
+    const transferred = this.transferredBytes;
     const seconds = this.totalMillis / 1000;
     const bytesPerSecond =
       this.#endedMillis === undefined ? this.#bytesPerMilli * 1000 : transferred / seconds;
@@ -159,13 +192,14 @@ export class SourceStatistics {
     };
   }
 
-  #transferredBytes(): number {
+  /** All that was sent so far, over every channel. */
+  get transferredBytes(): number {
     const { senderCounters, returnPathCounters } = this.#threads;
     return senderCounters.get('bytes') + returnPathCounters.get('urgentBytes');
   }
 
   #enter(phase: Phase): void {
-    const bytes = this.#transferredBytes();
+    const bytes = this.transferredBytes;
     this.#phaseBytes[this.#phase] += bytes - this.#phaseStartBytes;
     this.#phaseStartBytes = bytes;
     this.#phase = phase;

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 export const sourceTransitions = {
   none: ['setup'],
   setup: ['active', 'cancelling', 'failed'],
-  active: ['device', 'cancelling', 'failed'],
+  active: ['pre-switchover', 'device', 'cancelling', 'failed'],
+  // Guest stopped, device state not saved; as long as an operator likes (pause-before-switchover).
+  'pre-switchover': ['device', 'cancelling', 'failed'],
   // Guest stopped. To postcopy-paused once the order to run has left and stays unanswered.
   device: ['postcopy-device', 'completed', 'postcopy-paused', 'cancelling', 'failed'],
   'postcopy-device': ['postcopy-active', 'postcopy-paused', 'cancelling', 'failed'],
@@ -86,6 +88,7 @@ export function isPaused(status: MigrationStatus): boolean {
 const runningStatuses: ReadonlySet<MigrationStatus> = new Set([
   'setup',
   'active',
+  'pre-switchover',
   'device',
   'postcopy-device',
   'postcopy-active',

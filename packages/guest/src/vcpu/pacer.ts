@@ -25,6 +25,11 @@ export class Pacer {
     this.#paidUntil += steps / this.#stepsPerMillis;
   }
 
+  /** The clock stood still for so long, as far as the steps are concerned. */
+  skip(millis: number): void {
+    this.#paidUntil += millis;
+  }
+
   millisToNext(now: number): number {
     return Math.max(PACE_SLEEP_MILLIS_MIN, this.#paidUntil + this.#stepMillis() - now);
   }

@@ -14,6 +14,7 @@ export interface VcpuProgram extends GuestProgram {
 }
 
 const COMMAND = 0;
+const THROTTLE = 1;
 const ACKNOWLEDGED = 16;
 const THREAD_ID = 17;
 const STEPS = 16;
@@ -25,9 +26,9 @@ const KIND_BITS = 2;
  * The memory a vCPU thread shares with the main thread. What each side writes has a cache line of
  * its own.
  *
- *     0        64            68         128      192
- *     | command | acknowledged | thread id | steps  | workload, seed, fill, vcpu, vcpu count, rate
- *     | i32     | i32          | i32       | f64    | f64 each
+ *     0         4          64             68          128      192
+ *     | command | throttle | acknowledged | thread id | steps  | workload, seed, fill, vcpu, vcpu count, rate
+ *     | i32     | i32      | i32          | i32       | f64    | f64 each
  *
  * A command is a number that only grows; its low bits say what to do. The vCPU answers with the
  * command it obeys, after its last step under the one before: an answer not below a command to
@@ -51,6 +52,17 @@ export class VcpuControl {
 
   get acknowledged(): number {
     return Atomics.load(this.#words, ACKNOWLEDGED);
+  }
+
+  /** Of its time, what the vCPU shall not run, in percent; 0 to 99. */
+  get throttle(): number {
+    return Atomics.load(this.#words, THROTTLE);
+  }
+
+  /** Whoever sleeps for the old throttle looks at the new one at once. */
+  set throttle(percentage: number) {
+    Atomics.store(this.#words, THROTTLE, percentage);
+    Atomics.notify(this.#words, COMMAND);
   }
 
   /** 0 until the thread has started. */

@@ -4,10 +4,11 @@ import { ownPageCount } from '../program.ts';
 import { PageSequence } from '../workload/page-sequence.ts';
 import { Pacer } from './pacer.ts';
 import type { StepTimes } from './step-times.ts';
+import { Throttle } from './throttle.ts';
 import { commandKind, type VcpuControl, type VcpuProgram } from './vcpu-control.ts';
 
-/** How many steps are made between two calls of the inner loop; keeps its counter a small integer. */
-const BATCH_STEPS = 2 ** 20;
+/** How many steps are made between two looks at the throttle: about a millisecond of first writes. */
+const BATCH_STEPS = 1024;
 
 /**
  * The life of a vCPU thread: obeys one command after the other until it is told to exit. Parked,
@@ -35,16 +36,31 @@ export function runVcpu(memory: MemoryPages, control: VcpuControl, times?: StepT
 type Walk = (command: number, count: number) => number;
 
 export function pace(walk: Walk, control: VcpuControl, command: number, rate: number): void {
-  if (rate === 0) {
-    while (control.command === command) walk(command, BATCH_STEPS);
-    return;
-  }
-  const pacer = new Pacer(rate, performance.now());
+  const throttle = new Throttle(performance.now());
+  const pacer = rate === 0 ? undefined : new Pacer(rate, performance.now());
   while (control.command === command) {
+    const slept = sleepIfThrottled(throttle, control, command);
+    if (pacer === undefined) {
+      walk(command, BATCH_STEPS);
+      continue;
+    }
+    // A throttled vCPU is a slower one: it does not make up for what it slept.
+    if (slept > 0) pacer.skip(slept);
     const due = Math.min(pacer.due(performance.now()), BATCH_STEPS);
     if (due > 0) pacer.made(walk(command, due));
     else control.waitWhile(command, pacer.millisToNext(performance.now()));
   }
+}
+
+/** @returns how long it slept, in milliseconds. */
+function sleepIfThrottled(throttle: Throttle, control: VcpuControl, command: number): number {
+  const before = performance.now();
+  const millis = throttle.sleepMillis(control.throttle, before);
+  if (millis === 0) return 0;
+  control.waitWhile(command, millis);
+  const now = performance.now();
+  throttle.slept(now);
+  return now - before;
 }
 
 export function startWalk(

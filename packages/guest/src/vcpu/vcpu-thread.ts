@@ -79,6 +79,11 @@ export class VcpuThread {
     return kind === 'exit' || (kind === 'pause' && this.#control.acknowledged === command);
   }
 
+  /** From now on, running or not. */
+  setThrottle(percentage: number): void {
+    this.#control.throttle = percentage;
+  }
+
   /** The vCPU must be stopped. */
   setProgram(program: VcpuProgram, steps: number): void {
     this.#control.setProgram(program, steps);

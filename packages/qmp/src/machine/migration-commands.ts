@@ -1,4 +1,9 @@
-import { parameterRules, unsupportedParameters } from '@godwit/core';
+import {
+  type MigrationStatus,
+  parameterRules,
+  sourceTransitions,
+  unsupportedParameters,
+} from '@godwit/core';
 
 import type { ArgumentsSchema } from '../arguments.ts';
 import { type CommandTable, defineCommand } from '../command-table.ts';
@@ -12,6 +17,9 @@ const parameterArguments: ArgumentsSchema = Object.fromEntries(
     { type: 'any', optional: true },
   ]),
 );
+
+/** Every status that a migration may be expected in; two are QEMU's alone. */
+const statuses = [...Object.keys(sourceTransitions), 'wait-unplug', 'colo'];
 
 export function migrationCommands({ migrations }: Machine): CommandTable {
   return {
@@ -30,6 +38,11 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
     }),
     'migrate-start-postcopy': { run: () => migrations.startPostcopy() },
     migrate_cancel: { run: () => migrations.cancel() },
+    'migrate-continue': defineCommand({
+      arguments: { state: { type: 'str', values: statuses } },
+      // One of `statuses`: two of them no migration is ever in.
+      run: ({ state }) => migrations.continueFrom(state as MigrationStatus),
+    }),
     // Out of band: a command that hangs must not keep the user from breaking a link.
     'migrate-pause': { oob: true, run: () => migrations.pause() },
     'migrate-incoming': defineCommand({

@@ -124,6 +124,10 @@ export class Migrations {
       uuid: this.#options.uuid,
     });
     outgoing.on('pass', (pass) => this.#tell('MIGRATION_PASS', { pass }));
+    outgoing.on('stall', (dirtyBytes) =>
+      this.#tell('X_MIGRATION_STALL', { remaining: dirtyBytes }),
+    );
+    outgoing.on('recovery', (news) => this.#tell('X_MIGRATION_RECOVERY', news));
     outgoing.on('status', (status) => {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
@@ -147,6 +151,12 @@ export class Migrations {
       throw refuse('Postcopy must be started after migration has been started');
     }
     this.#outgoing.startPostcopy();
+  }
+
+  /** Ends the pause before the switchover. @param state where the caller believes it to stand. */
+  continueFrom(state: MigrationStatus): void {
+    if (this.#outgoing === undefined) throw refuse('Migration not in expected state: none');
+    this.#outgoing.continueFrom(state);
   }
 
   /** Where there is nothing to cancel nothing happens, as in QEMU; so on a destination. */
@@ -258,7 +268,10 @@ export class Migrations {
   }
 
   /** As in QEMU only where the `events` capability of this process is on. */
-  #tell(event: 'MIGRATION' | 'MIGRATION_PASS', data: object): void {
+  #tell(
+    event: 'MIGRATION' | 'MIGRATION_PASS' | 'X_MIGRATION_STALL' | 'X_MIGRATION_RECOVERY',
+    data: object,
+  ): void {
     if (this.#capabilities.events) this.#owner.tell(event, data);
   }
 

@@ -118,11 +118,14 @@ export class RunControl {
 
 class EngineGuest implements Guest {
   readonly ram: Guest['ram'];
+  readonly throttle?: (percentage: number) => void;
   readonly #guest: Guest;
   readonly #control: RunControl;
 
   constructor(guest: Guest, control: RunControl) {
     this.ram = guest.ram;
+    // Only a guest that can be throttled is one to the engine.
+    if (guest.throttle !== undefined) this.throttle = (percentage) => guest.throttle?.(percentage);
     this.#guest = guest;
     this.#control = control;
   }

@@ -35,6 +35,7 @@ export type ControlMessage =
   | { readonly t: 'sync'; readonly n: number }
   | { readonly t: 'flush' }
   | { readonly t: 'flushed' }
+  | { readonly t: 'switchover-ack' }
   | { readonly t: 'listen' }
   | ({ readonly t: 'loaded' } & ReceivedProof)
   | { readonly t: 'run'; readonly paused: boolean }
@@ -95,6 +96,7 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   sync: { n: isCount },
   flush: {},
   flushed: {},
+  'switchover-ack': {},
   listen: {},
   loaded: proof,
   run: { paused: isBoolean },

@@ -1,0 +1,35 @@
+import { upTo } from './limit.ts';
+import { handshake, type SourceContext } from './source-context.ts';
+
+/** How often the link is tried while the operator takes time. */
+const CHECK_MILLIS = 1000;
+
+/**
+ * The pause before the switchover (capability `pause-before-switchover`): the guest stands still, its
+ * device state is not saved yet, and somebody outside has the time to do what must be done just now.
+ */
+export class PreSwitchover {
+  #continue: (() => void) | undefined;
+
+  /** What is said while nobody waits is not kept for later. */
+  continue(): void {
+    this.#continue?.();
+  }
+
+  /**
+   * Has no limit in time: an operator may take any. But a link that is lost ends it, also one that only
+   * fell silent, and so does an abort.
+   */
+  async wait(context: SourceContext): Promise<void> {
+    const { link, signal } = context;
+    const continued = new Promise<'continued'>((resolve) => {
+      this.#continue = () => resolve('continued');
+    });
+    const over = Promise.race([continued, link.inbox.ended]);
+    while ((await upTo(over, CHECK_MILLIS, signal)) === undefined) {
+      await link.send({ t: 'flush' });
+      await link.inbox.expect('flushed', handshake(context));
+    }
+    signal.throwIfAborted();
+  }
+}

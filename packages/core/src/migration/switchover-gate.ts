@@ -1,0 +1,33 @@
+import { upTo } from './limit.ts';
+import type { SourceContext } from './source-context.ts';
+
+/** So long the passes rest where nothing is missing but the destination's word. */
+const REST_MILLIS = 100;
+
+/**
+ * Whether the guest may be stopped: with the capability `switchover-ack` not before the destination has
+ * said that it is ready. A guest that stands still anyway need not wait for that.
+ *
+ * @see QEMU migration/migration.c, migration_can_switchover.
+ */
+export class SwitchoverGate {
+  readonly #context: SourceContext;
+
+  /** @param onOpen the word has come. */
+  constructor(context: SourceContext, onOpen: () => void) {
+    this.#context = context;
+    if (!this.isOpen) void context.link.inbox.switchoverAck.then(onOpen);
+  }
+
+  get isOpen(): boolean {
+    const { capabilities, guest, link } = this.#context;
+    return !capabilities['switchover-ack'] || !guest.running || link.inbox.hasSwitchoverAck;
+  }
+
+  /** Until the word comes, or for a moment; then what the guest wrote meanwhile is to be sent. */
+  async rest(): Promise<void> {
+    const { link, signal } = this.#context;
+    await upTo(Promise.race([link.inbox.switchoverAck, link.inbox.ended]), REST_MILLIS, signal);
+    signal.throwIfAborted();
+  }
+}
