@@ -1,5 +1,6 @@
 import type { DowntimeParts } from './downtime-parts.ts';
 import type { RamInfo, SourceStatistics } from './source-statistics.ts';
+import type { SenderLoad } from './thread-load.ts';
 import { isInPostcopy, type SourceStatus } from './status.ts';
 
 /** What query-migrate says on the source; QEMU's names, units and rules of presence. */
@@ -15,6 +16,7 @@ export interface SourceInfo {
   /** What it consists of, by name, in microseconds that add up to `x-downtime-us`. */
   readonly 'x-downtime-parts'?: DowntimeParts;
   readonly ram?: RamInfo;
+  readonly 'x-senders'?: SenderLoad;
 }
 
 const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'cancelled']);
@@ -39,6 +41,7 @@ export function sourceInfo(
       : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
     ...(isOver ? downtimeInfo(statistics) : {}),
     ram: statistics.ram(),
+    'x-senders': statistics.senders(),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { TransferResult } from '../threads/ram-sender-api.ts';
 import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
 import type { SourceThreads } from './source-threads.ts';
+import { type SenderLoad, senderLoad } from './thread-load.ts';
 
 /** A bandwidth is measured over at least this long: a short pass says little. */
 const WINDOW_MILLIS = 100;
@@ -126,6 +127,10 @@ export class SourceStatistics {
   /** What a switchover now would cost. */
   get expectedDowntimeMillis(): number | undefined {
     return this.#bytesPerMilli > 0 ? this.remainingBytes() / this.#bytesPerMilli : undefined;
+  }
+
+  senders(): SenderLoad {
+    return senderLoad(this.#threads);
   }
 
   ram(): RamInfo {

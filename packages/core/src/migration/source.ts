@@ -39,6 +39,7 @@ import { discardStale, prepareSwitchover, stopGuest } from './switchover.ts';
 export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Resolves when the migration has ended, well or not; never rejects. */
   readonly ended: Promise<void>;
+  readonly pageMap: SourceThreads['pageMap'];
   readonly #guest: Guest;
   readonly #options: SourceOptions;
   readonly #status: StatusMachine<typeof sourceTransitions>;
@@ -68,6 +69,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     this.#options = options;
     this.#parameters = options.parameters;
     this.#threads = new SourceThreads(guest.ram, pageChannels(options));
+    this.pageMap = (cellsMax) => this.#threads.pageMap(cellsMax);
     this.#statistics = new SourceStatistics(this.#threads);
     this.setParameters(options.parameters);
     this.#lifeline = new Lifeline(() => {
@@ -116,9 +118,8 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Gives up before the order to run; afterwards refused. Wait for `cancelled`. */
   cancel(): void {
     if (this.#status.is('none', 'cancelling', 'cancelled', 'completed', 'failed')) return;
-    const { status } = this;
     if (this.#handedOver || !this.#status.can('cancelling')) {
-      const message = `cannot cancel in ${status}: the guest may run at the destination; recovery (migrate with resume) ends it`;
+      const message = `cannot cancel in ${this.status}: the guest may run at the destination; recovery (migrate with resume) ends it`;
       throw new MigrationError('ERR_STATE', message);
     }
     this.#status.leaveFor('cancelling');
@@ -232,8 +233,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     for (let attempt = first; ;) {
       try {
         await attempt();
-        await this.#link?.close();
-        return;
+        return await this.#link?.close();
       } catch (error) {
         const address = await this.#paused(error as Error);
         attempt = async () => await this.#recover(address);

@@ -1,8 +1,9 @@
-import { parameterRules, unsupportedParameters } from '@godwit/core';
+import { PAGE_MAP_CELLS_MAX, parameterRules, unsupportedParameters } from '@godwit/core';
 
 import type { ArgumentsSchema } from '../arguments.ts';
 import { type CommandTable, defineCommand } from '../command-table.ts';
 import type { Machine } from './machine.ts';
+import { QmpError } from '../errors.ts';
 import { addressArguments, migrationAddress, uriAddress } from './migration-address.ts';
 
 /** Any value here: the engine names the parameter, its range and its unit when it refuses one. */
@@ -45,6 +46,11 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       run: ({ uri }) => migrations.recoverAt(uriAddress(uri)),
     }),
     'query-migrate': { run: () => migrations.info() },
+    /** Ours. At most so many cells, for all of guest RAM. */
+    'x-query-page-map': defineCommand({
+      arguments: { cells: { type: 'int' } },
+      run: ({ cells }) => migrations.pageMap(checkCells(cells)),
+    }),
     'migrate-set-capabilities': defineCommand({
       arguments: {
         capabilities: {
@@ -70,4 +76,9 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
     },
     'query-migrate-parameters': { run: () => migrations.parameters },
   };
+}
+
+function checkCells(cells: number): number {
+  if (cells >= 1 && cells <= PAGE_MAP_CELLS_MAX) return cells;
+  throw new QmpError('GenericError', `Parameter 'cells' expects 1 to ${PAGE_MAP_CELLS_MAX}`);
 }
