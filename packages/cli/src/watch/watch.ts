@@ -35,12 +35,27 @@ export async function watch(sides: readonly WatchedSide[], options: WatchOptions
   const history = new WatchHistory();
   using display = openDisplay(process.stdout, options.json);
   while (!signal.aborted) {
-    const views = await Promise.all(sides.map(async (side) => await side.ask(display.cells)));
+    const views = await look(sides, display.cells, signal);
+    if (views === undefined) return;
     display.show(history.next(views, performance.now() - started), views);
     if (views.every(({ lost }) => lost !== undefined)) {
       throw new Error(`nobody is left to ask: ${views.map(({ lost }) => lost).join('; ')}`);
     }
     await rest(intervalMillis, signal);
+  }
+}
+
+/** @returns nothing when the signal came first: a process that hangs is not waited for. */
+async function look(
+  sides: readonly WatchedSide[],
+  cells: number,
+  signal: AbortSignal,
+): Promise<readonly SideView[] | undefined> {
+  try {
+    return await Promise.all(sides.map(async (side) => await side.ask(cells, { signal })));
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { PageMap, Parameters } from '@godwit/core';
-import { QmpClient, QmpError, QmpSocketError } from '@godwit/qmp';
+import { type ExecuteOptions, QmpClient, QmpError, QmpSocketError } from '@godwit/qmp';
 
 import { messageOf } from '../errors.ts';
 import { type MigrateInfo, queryMigrate, queryStatus, type RunInfo } from '../migrate-info.ts';
@@ -39,13 +39,14 @@ export class WatchedSide implements AsyncDisposable {
 
   /**
    * @param cells of the page map; 0: without one.
+   * @param options.signal ends the waiting with its reason.
    * @returns how it stands; with `lost` where it cannot be asked any more.
    * @throws {QmpSocketError} it never answered at all.
    */
-  async ask(cells: number): Promise<SideView> {
+  async ask(cells: number, options: { readonly signal?: AbortSignal } = {}): Promise<SideView> {
     if (this.#view?.lost !== undefined) return this.#view;
     try {
-      this.#view = await this.#read(cells);
+      this.#view = await this.#read(cells, options);
     } catch (error) {
       if (this.#view === undefined || !(error instanceof QmpSocketError)) throw error;
       this.#view = { ...this.#view, lost: messageOf(error) };
@@ -57,15 +58,15 @@ export class WatchedSide implements AsyncDisposable {
     await this.#client.close();
   }
 
-  async #read(cells: number): Promise<SideView> {
+  async #read(cells: number, options: ExecuteOptions): Promise<SideView> {
     const client = this.#client;
     const [run, migrate, parameters, pageMap] = await Promise.all([
-      queryStatus(client),
-      queryMigrate(client),
-      optional<Partial<Parameters>>(client, 'query-migrate-parameters', {}),
+      queryStatus(client, options),
+      queryMigrate(client, options),
+      optional<Partial<Parameters>>(client, 'query-migrate-parameters', {}, options),
       cells === 0
         ? undefined
-        : optional<PageMap | undefined>(client, 'x-query-page-map', undefined, { cells }),
+        : optional<PageMap | undefined>(client, 'x-query-page-map', undefined, options, { cells }),
     ]);
     const known = { qmp: this.#qmp, name: this.#name, run, migrate, parameters };
     return pageMap === undefined ? known : { ...known, pageMap };
@@ -113,10 +114,11 @@ async function optional<T>(
   client: QmpClient,
   command: string,
   otherwise: T,
+  options?: ExecuteOptions,
   args?: Record<string, unknown>,
 ): Promise<T> {
   try {
-    return await client.execute<T>(command, args);
+    return await client.execute<T>(command, args, options);
   } catch (error) {
     if (error instanceof QmpError && error.class === 'CommandNotFound') return otherwise;
     throw error;
