@@ -47,7 +47,9 @@ async function migration() {
     { capability: 'postcopy-ram', state: true },
   ];
   await qmp('migrate-set-capabilities', { capabilities });
-  await run('migrate', '--qmp', a, there, '--max-bandwidth', '80MB/s');
+  // With a limit of 0 precopy does not end by itself before it has been looked at.
+  const limits = ['--max-bandwidth', '80MB/s', '--downtime-limit', '0'];
+  await run('migrate', '--qmp', a, there, ...limits);
   await until(async () => (await passes()) >= 3);
   const whys = [await why()];
   await qmp('migrate-set-parameters', { 'max-postcopy-bandwidth': 15_000_000 });

@@ -111,3 +111,18 @@ test.skipIf(!hasTerminals)(
     });
   },
 );
+
+test.skipIf(!hasTerminals)('Ctrl-C ends a watch of a process that does not answer', async () => {
+  await withPair(guest, async (pair) => {
+    using terminal = new WatchTerminal(pair.source);
+    await terminal.untilShown(/source +none +guest running/);
+    process.kill(pair.source.pid, 'SIGSTOP');
+    try {
+      terminal.type('\u0003');
+      expect(await within(terminal.exited, 'the end of the watch')).toBe(0);
+      expect(terminal.output).toContain(LEAVE);
+    } finally {
+      process.kill(pair.source.pid, 'SIGCONT');
+    }
+  });
+});
