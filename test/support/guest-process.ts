@@ -121,6 +121,11 @@ export class GuestProcess implements AsyncDisposable {
     qmp.on('event', (event) => this.events.add(guestEvent(event)));
   }
 
+  /** Where it answers QMP, for another client. */
+  get qmpAddress(): string {
+    return `unix:${this.#socketPath}`;
+  }
+
   /** What it has written to stdout and stderr. */
   get output(): string {
     return this.#output.join('');

@@ -1,128 +1,45 @@
-import type { Capability, HostCapabilities } from '@godwit/posix';
+import { type Examined, type Finding, type FindingLevel, findingsOf } from './doctor-findings.ts';
+import type { Ink, Painter } from './painter.ts';
 
-import { formatBytes } from './figures.ts';
+const NAME_CELLS = 16;
+const VERDICT_CELLS = 9;
 
-const KERNEL_REMEDY = 'run Linux 6.7 or later';
+const verdicts = {
+  needed: ['MISSING', 'bad'],
+  optional: ['absent', 'faint'],
+  advice: ['small', 'warn'],
+} as const satisfies Record<FindingLevel, readonly [string, Ink]>;
 
-const howNames = {
-  syscall: 'by the system call, faults of the kernel included',
-  device: 'by /dev/userfaultfd, faults of the kernel included',
-  'user-mode-only': 'for faults of user code only: enough for our guests, not for KVM',
-} as const;
-
-interface Finding {
-  readonly name: string;
-  readonly capability: Capability;
-  /** Without it nothing migrates. */
-  readonly required: boolean;
-  /** What is good to know where it is there. */
-  readonly detail?: string;
-  /** Commands or advice; any one of them helps. */
-  readonly remedies: readonly string[];
-}
-
-/** Whether this host can migrate guests at all. */
-export function isFit(host: HostCapabilities): boolean {
-  return findings(host).every(({ required, capability }) => !required || capability.available);
+/** Whether guests of the default memory mode can migrate here. */
+export function isFit(examined: Examined): boolean {
+  return findingsOf(examined).every(({ level, ok }) => level !== 'needed' || ok);
 }
 
 /** What `godwit doctor` says. */
-export function doctorLines(host: HostCapabilities): string[] {
+export function doctorLines(examined: Examined, paint: Painter): string[] {
+  const { host } = examined;
+  const isGood = isFit(examined);
   return [
     `${host.platform} ${host.kernelRelease} ${host.arch}, pages of ${host.pageBytes} bytes`,
     '',
-    ...findings(host).flatMap(findingLines),
+    ...findingsOf(examined).flatMap((finding) => findingLines(finding, paint)),
     '',
-    ...memoryLines(host),
-    '',
-    isFit(host)
-      ? 'This host can migrate guests.'
-      : 'This host cannot migrate guests: see what is MISSING above.',
+    isGood
+      ? paint('good', 'This host can migrate guests.')
+      : paint('bad', 'This host cannot migrate guests: see what is MISSING above.'),
   ];
 }
 
-function findings(host: HostCapabilities): Finding[] {
-  const { userfaultfd } = host;
+function findingLines(finding: Finding, paint: Painter): string[] {
+  const { name, level, detail, ok, remedies } = finding;
+  const [verdict, ink] = ok ? (['ok', 'good'] as const) : verdicts[level];
+  const first = ok ? 'wider' : '→';
+  const told = `${paint(ink, verdict.padEnd(VERDICT_CELLS))}${name.padEnd(NAME_CELLS)}${detail}`;
   return [
-    {
-      name: 'userfaultfd',
-      capability: userfaultfd,
-      required: true,
-      ...(userfaultfd.available ? { detail: howNames[userfaultfd.how] } : {}),
-      remedies: userfaultfd.remedy.map((command) => `as root: ${command}`),
-    },
-    {
-      name: 'PAGEMAP_SCAN',
-      capability: host.pagemapScan,
-      required: true,
-      remedies: [KERNEL_REMEDY],
-    },
-    {
-      name: 'dirty tracking',
-      capability: host.wpAsync,
-      required: true,
-      detail: 'WP_ASYNC and PAGEMAP_SCAN together, tried out',
-      remedies: [`${KERNEL_REMEDY}, and see userfaultfd above`],
-    },
-    {
-      name: 'memfd',
-      capability: host.memfd,
-      required: false,
-      detail: 'for --backing memfd',
-      remedies: ['use --backing anon'],
-    },
-    {
-      name: 'kvm',
-      capability: host.kvm,
-      required: false,
-      detail: 'no guest of ours needs it yet',
-      remedies: [`as root: usermod -aG kvm ${process.env['USER'] ?? 'USER'} (if /dev/kvm exists)`],
-    },
-    {
-      name: 'mapping names',
-      capability: host.mappingNames,
-      required: false,
-      detail: 'guest RAM has its names in /proc/PID/maps',
-      remedies: ['run a kernel with CONFIG_ANON_VMA_NAME; only for looking at'],
-    },
-    {
-      name: 'zero page',
-      capability: host.zeroPage,
-      required: false,
-      detail: 'memory that was only read is known to be zero without a look',
-      remedies: ['leave the kernel its zero page (PVM: no pvm_no_zero_page); only for speed'],
-    },
-  ];
-}
-
-function findingLines(finding: Finding): string[] {
-  const { name, capability, required, detail, remedies } = finding;
-  const lines = (verdict: string, text: string): string =>
-    `${verdict.padEnd(9)}${name.padEnd(16)}${text}`.trimEnd();
-  if (!capability.available) {
-    return [
-      lines(required ? 'MISSING' : 'absent', capability.reason),
-      ...remedies.map((remedy, index) => `${(index === 0 ? '→' : 'or').padStart(24)} ${remedy}`),
-    ];
-  }
-  // Available, and still the narrower kind: the remedies would widen it.
-  const wider = name === 'userfaultfd' ? remedies : [];
-  return [
-    lines('ok', detail ?? ''),
-    ...wider.map((remedy, index) => `${(index === 0 ? 'wider' : 'or').padStart(24)} ${remedy}`),
-  ];
-}
-
-function memoryLines({ memory, sockets }: HostCapabilities): string[] {
-  const { totalBytes, availableBytes, lockedBytesMax } = memory;
-  const known = (bytes: number | undefined): string =>
-    bytes === undefined ? 'unknown' : formatBytes(bytes);
-  const locked = lockedBytesMax === undefined ? 'no limit' : formatBytes(lockedBytesMax);
-  const send = `${known(sockets.sendBytesMax)}, tcp ${known(sockets.tcpSendBytesMax)}`;
-  const receive = `${known(sockets.receiveBytesMax)}, tcp ${known(sockets.tcpReceiveBytesMax)}`;
-  return [
-    `memory          ${formatBytes(availableBytes)} available of ${formatBytes(totalBytes)}`,
-    `locked memory   ${locked}`,
-    `socket buffers  send at most ${send}; receive ${receive}`,
+    told.trimEnd(),
+    ...remedies.map((remedy, index) => {
+      const sign = index === 0 ? first : remedy.startsWith('or ') ? '' : 'or';
+      return `${sign.padStart(NAME_CELLS + VERDICT_CELLS - 1)} ${remedy}`;
+    }),
   ];
 }

@@ -42,11 +42,13 @@ export async function followMigration(client: QmpClient, options: FollowOptions)
   throw new Error('the connection was closed before the migration ended'); // by ourselves
 }
 
-/** Prints each status with the time since the printer was made. */
-export function statusPrinter(): (status: string) => void {
+/** Prints each status with the time since the printer was made. @param json as a JSON line. */
+export function statusPrinter(json = false): (status: string) => void {
   const started = performance.now();
   return (status) => {
-    console.log(`${formatClock(performance.now() - started).padStart(8)}  ${status}`);
+    const millis = performance.now() - started;
+    if (json) console.log(JSON.stringify({ status, millis: Math.round(millis) }));
+    else console.log(`${formatClock(millis).padStart(8)}  ${status}`);
   };
 }
 

@@ -28,6 +28,13 @@ export interface GuestProcessOptions {
   /** Where the guest comes from, if it does; `defer`: migrate-incoming will say. */
   readonly incoming: Address | 'defer' | undefined;
   readonly paused: boolean;
+  /** The line that says where it listens is a JSON document. */
+  readonly json: boolean;
+}
+
+interface Listening {
+  readonly qmp: readonly string[];
+  readonly incoming?: string;
 }
 
 /**
@@ -53,7 +60,7 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
   );
   end.beginOnSignals();
   try {
-    console.log(`guest ${name}: ${await listen(options, server, machine, end)}`);
+    console.log(describe(options, await listen(options, server, machine, end)));
     await machine.start();
   } catch (error) {
     end.begin(exitCodes.failed, error as Error);
@@ -90,24 +97,28 @@ async function createGuest(
   }
 }
 
-/** @returns where, in words and in full. */
+/** @returns where, in full. */
 async function listen(
   { qmp, incoming }: GuestProcessOptions,
   server: QmpServer,
   machine: Machine,
   end: ProcessEnd,
-): Promise<string> {
-  const words = ['qmp'];
+): Promise<Listening> {
+  const bounds: string[] = [];
   for (const address of qmp) {
     const bound = await server.listen(address);
     rememberFile(end, parseAddress(bound));
-    words.push(bound);
+    bounds.push(bound);
   }
-  if (incoming !== undefined && incoming !== 'defer') {
-    const bound = await machine.migrations.listen(incoming, true);
-    words.push('incoming', formatAddress(bound));
-  }
-  return words.join(' ');
+  if (incoming === undefined || incoming === 'defer') return { qmp: bounds };
+  const bound = await machine.migrations.listen(incoming, true);
+  return { qmp: bounds, incoming: formatAddress(bound) };
+}
+
+function describe({ name, json }: GuestProcessOptions, { qmp, incoming }: Listening): string {
+  if (json) return JSON.stringify({ guest: name, pid: process.pid, qmp, incoming });
+  const words = ['qmp', ...qmp, ...(incoming === undefined ? [] : ['incoming', incoming])];
+  return `guest ${name}: ${words.join(' ')}`;
 }
 
 function rememberFile(end: ProcessEnd, address: Address): void {

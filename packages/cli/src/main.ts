@@ -1,39 +1,16 @@
-import { Command, CommanderError } from 'commander';
-import { registerBench } from './commands/bench.ts';
-import { registerDemo } from './commands/demo.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerEvacuate } from './commands/evacuate.ts';
-import { registerGuest } from './commands/guest.ts';
-import { registerMigrate } from './commands/migrate.ts';
-import { registerPlan } from './commands/plan.ts';
-import { registerQmp } from './commands/qmp.ts';
-import { registerRecover } from './commands/recover.ts';
-import { registerStatus } from './commands/status.ts';
+import { CommanderError } from 'commander';
+
 import { exitCodes, messageOf, UsageError } from './errors.ts';
+import { createProgram } from './program.ts';
 
-const program = new Command('godwit')
-  .description('Live migration of guest memory between processes')
-  .version('0.1.0')
-  .exitOverride() // before the commands, which inherit it: wrong usage is 2, not commander's 1
-  .showHelpAfterError('(--help says more)');
-
-for (const register of [
-  registerDemo,
-  registerGuest,
-  registerMigrate,
-  registerRecover,
-  registerPlan,
-  registerEvacuate,
-  registerStatus,
-  registerQmp,
-  registerDoctor,
-  registerBench,
-]) {
-  register(program);
-}
+// `godwit … | head`: whoever read has read enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exitCodes.done);
+});
 
 try {
-  await program.parseAsync();
+  await createProgram().parseAsync();
 } catch (error) {
   process.exitCode = report(error);
 }

@@ -1,6 +1,7 @@
 import { QmpClient } from '@godwit/qmp';
-import { ChannelError, parseAddress } from '@godwit/transport';
 import { type Command, InvalidArgumentError } from 'commander';
+
+import { checkAddress } from './option-values.ts';
 
 export interface QmpOption {
   /** `unix:PATH` or `tcp:HOST:PORT`. */
@@ -16,17 +17,23 @@ export function addQmpOption(command: Command): Command {
   );
 }
 
+export interface QmpOptions {
+  /** One or two. */
+  readonly qmp: readonly string[];
+}
+
+/** `--qmp A [--qmp B]`, for commands that look at both sides of a migration. */
+export function addQmpOptions(command: Command, description: string): Command {
+  return command.requiredOption('--qmp <address>', description, addAddress);
+}
+
+function addAddress(text: string, before: readonly string[] | undefined): readonly string[] {
+  const addresses = [...(before ?? []), checkAddress(text)];
+  if (addresses.length <= 2) return addresses;
+  throw new InvalidArgumentError('a migration has two sides');
+}
+
 /** @throws {QmpSocketError} `ERR_CONNECT`, `ERR_TIMEOUT`, …: saying which address. */
 export async function connectQmp(options: QmpOption): Promise<QmpClient> {
   return await QmpClient.connect(options.qmp);
-}
-
-function checkAddress(text: string): string {
-  try {
-    parseAddress(text);
-    return text;
-  } catch (error) {
-    if (error instanceof ChannelError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
 }

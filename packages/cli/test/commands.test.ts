@@ -11,6 +11,7 @@ import { registerMigrate } from '../src/commands/migrate.ts';
 import { registerQmp } from '../src/commands/qmp.ts';
 import { registerRecover } from '../src/commands/recover.ts';
 import { registerStatus } from '../src/commands/status.ts';
+import { registerWhy } from '../src/commands/why.ts';
 
 let directory: string;
 let server: QmpServer;
@@ -28,6 +29,14 @@ const commands: CommandTable = {
   'migrate-set-capabilities': {
     arguments: { capabilities: { type: 'list', of: { type: 'any' } } },
     run: (args) => void calls.push(`set ${JSON.stringify(args['capabilities'])}`),
+  },
+  'migrate-set-parameters': {
+    arguments: {
+      'max-bandwidth': { type: 'any', optional: true },
+      'downtime-limit': { type: 'any', optional: true },
+      'multifd-channels': { type: 'any', optional: true },
+    },
+    run: (args) => void calls.push(`parameters ${JSON.stringify(args)}`),
   },
   'migrate-start-postcopy': { run: () => void calls.push('start-postcopy') },
   'migrate-recover': {
@@ -81,6 +90,7 @@ async function godwit(...args: readonly string[]): Promise<Outcome> {
     registerQmp,
     registerRecover,
     registerStatus,
+    registerWhy,
   ]) {
     register(program);
   }
@@ -95,6 +105,14 @@ async function godwit(...args: readonly string[]): Promise<Outcome> {
   } finally {
     log.mockRestore();
   }
+}
+
+/** The documents of a `--json`, one a line. */
+function documents({ stdout }: Outcome): JsonObject[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as JsonObject);
 }
 
 const eventsOn = { capability: 'events', state: true };
@@ -139,6 +157,30 @@ describe('godwit migrate', () => {
     expect(end).toBe('done');
     expect(stdout.match(/[a-z-]+$/gm)).toEqual([...course, 'completed']);
     expect(calls).toEqual([`set ${JSON.stringify([eventsOn])}`, 'migrate {"uri":"unix:/there"}']);
+  });
+
+  test('with --json tells each step and the result, one document a line', async () => {
+    const outcome = await godwit('migrate', '--qmp', address, 'unix:/there', '--wait', '--json');
+    expect(outcome.end).toBe('done');
+    const told = documents(outcome);
+    expect(told.slice(0, -1).map(({ status }) => status)).toEqual(course);
+    expect(told.at(-1)).toEqual({ result: 'completed', migrate: info });
+  });
+
+  test('with --json a failure is a result too, and still a failure', async () => {
+    course = ['setup', 'failed'];
+    const outcome = await godwit('migrate', '--qmp', address, 'unix:/there', '--wait', '--json');
+    expect(outcome.end).toBe('failed');
+    expect(documents(outcome).at(-1)).toMatchObject({ result: 'failed' });
+  });
+
+  test('sets limits that have units, before it begins', async () => {
+    const limits = ['--max-bandwidth', '1Gbit/s', '--downtime-limit', '0.05s', '--channels', '4'];
+    await godwit('migrate', '--qmp', address, 'unix:/there', ...limits);
+    expect(calls.slice(0, 2)).toEqual([
+      'parameters {"max-bandwidth":125000000,"downtime-limit":50,"multifd-channels":4}',
+      `set ${JSON.stringify([eventsOn, { capability: 'multifd', state: true }])}`,
+    ]);
   });
 
   test('with --postcopy asks for postcopy once the migration is active', async () => {
@@ -228,13 +270,40 @@ describe('godwit status', () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line) as unknown),
-    ).toEqual([{ status: { status: 'running', running: true }, migrate: info }]);
+    ).toEqual([{ qmp: address, status: { status: 'running', running: true }, migrate: info }]);
+  });
+
+  test('of both sides is two tables, and two documents', async () => {
+    info = { status: 'active' };
+    const both = ['status', '--qmp', address, '--qmp', address];
+    const { stdout } = await godwit(...both);
+    expect(stdout).toBe(
+      'guest         running\nmigration     active\n\nguest         running\nmigration     active\n',
+    );
+    expect(documents(await godwit(...both, '--json'))).toHaveLength(2);
+    expect(await godwit(...both, '--qmp', address)).toMatchObject({ end: 'wrong usage' });
   });
 
   test('is a table for people otherwise', async () => {
     info = { status: 'active' };
     const { stdout } = await godwit('status', '--qmp', address);
     expect(stdout).toBe('guest         running\nmigration     active\n');
+  });
+});
+
+describe('godwit why', () => {
+  test('says that nothing runs where nothing runs', async () => {
+    const { end, stdout } = await godwit('why', '--qmp', address, '--for', '50ms');
+    expect(end).toBe('done');
+    expect(stdout).toMatch(/^not-running: no migration is under way\n/);
+  });
+
+  test('with --json is one document', async () => {
+    info = { status: 'postcopy-paused', 'error-desc': 'the link broke' };
+    const outcome = await godwit('why', '--qmp', address, '--for', '50ms', '--json');
+    expect(documents(outcome)).toMatchObject([
+      { limit: 'paused', status: 'postcopy-paused', findings: [{ evidence: ['the link broke'] }] },
+    ]);
   });
 });
 

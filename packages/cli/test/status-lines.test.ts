@@ -92,6 +92,7 @@ test('a destination says where it listens, what has come and how long its guest 
       'local-faults': 1,
       requests: 17,
       served: 17,
+      'waited-us': 4200,
       'latency-p50-us': 85,
       'latency-p90-us': 120,
       'latency-p99-us': 2300,

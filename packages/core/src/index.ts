@@ -36,10 +36,12 @@ export {
   downtimePartNames,
   type DowntimeParts,
 } from './migration/downtime-parts.ts';
+export { type BlockMap, PAGE_MAP_CELLS_MAX, type PageMap, pageMap } from './migration/page-map.ts';
 export { SourceMigration } from './migration/source.ts';
 export type { SourceEvents, SourceOptions } from './migration/source-context.ts';
 export type { SourceInfo } from './migration/source-info.ts';
 export type { RamInfo } from './migration/source-statistics.ts';
+export type { ReceiverLoad, SenderLoad } from './migration/thread-load.ts';
 export {
   type DestinationStatus,
   destinationTransitions,

@@ -9,6 +9,7 @@ import { PageBitmap } from '../src/memory/page-bitmap.ts';
 import { ReceivedPages } from '../src/memory/received-pages.ts';
 import { Counters, faultCounters } from '../src/threads/counters.ts';
 import { FaultServer } from '../src/threads/fault-server.ts';
+import { pagesIn } from './real-ram.ts';
 
 const PAGES = 100;
 const blocks = [0x10_0000_0000, 0x20_0000_0000].map((address, i) => ({
@@ -27,6 +28,7 @@ function serverOver() {
     blocks,
     received: new ReceivedPages([PAGES, PAGES]),
     requested: blocks.map(() => new PageBitmap(PAGES)),
+    faulted: blocks.map(() => new PageBitmap(PAGES)),
     ledger: new FaultLedger(),
     counters: new Counters(faultCounters),
     histogram: new LatencyHistogram(),
@@ -92,6 +94,7 @@ test('everybody who waited for a page is told of when it has come', () => {
   settleRun(it.ledger, it.requested[0] as PageBitmap, 0, 7, 1);
   it.server.collectSettled();
   expect(it.histogram.count).toBe(2);
+  expect(pagesIn(it.faulted[0])).toEqual([7, 8]); // also those that have come since
   expect(it.blocktime.byThread().map(([threadId]) => threadId)).toEqual([1, 3]);
 });
 

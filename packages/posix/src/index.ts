@@ -38,7 +38,7 @@ export type { PagemapQuery } from './pagemap.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
 export { probeHost } from './probe.ts';
 export type { Capability, HostCapabilities, UserfaultfdCapability } from './probe.ts';
-export { exitGroup, threadId } from './process.ts';
+export { exitGroup, threadCpuMicros, threadId } from './process.ts';
 export { requestShortSlice } from './scheduling.ts';
 export { ScratchBuffer } from './scratch-buffer.ts';
 export {

@@ -1,3 +1,4 @@
+import type { PageMap } from '@godwit/core';
 import { expect, test, vi } from 'vitest';
 
 import { MachineFixture } from './machine-fixture.ts';
@@ -280,4 +281,36 @@ test('RAM and its proof are told in the words of QMP', async () => {
     steps: [7],
   });
   expect(await it.execute('query-name')).toEqual({ name: 'fake' });
+});
+
+test('the page map is answered before, during and after a migration, on both sides', async () => {
+  await using it = await openPair({ pages: MANY_PAGES });
+  const { source, destination, uri } = it;
+  const map = async (side: MachineFixture): Promise<PageMap> =>
+    (await side.execute('x-query-page-map', { cells: 4 })) as PageMap;
+  const ram = { id: 'ram', pages: MANY_PAGES };
+  expect(await map(source)).toMatchObject({ side: 'none', 'pages-per-cell': 256, blocks: [ram] });
+  expect(await map(destination)).toMatchObject({ side: 'destination' });
+
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await source.reaches('active');
+  const half = await map(source);
+  expect(half.side).toBe('source');
+  expect(half.blocks[0]?.present).toEqual([256, 256, 256, 256]);
+  expect(half.blocks[0]?.dirty?.[3]).toBe(256); // far from the end at this speed
+  expect((await map(destination)).blocks[0]?.received?.[3]).toBe(0);
+
+  await source.execute('migrate-set-parameters', FAST);
+  await source.reaches('completed');
+  await destination.reaches('completed');
+  expect((await map(source)).blocks[0]?.dirty).toEqual([0, 0, 0, 0]);
+  expect((await map(destination)).blocks).toEqual([
+    { ...ram, received: [256, 256, 256, 256], waiting: [0, 0, 0, 0], faulted: [0, 0, 0, 0] },
+  ]);
+});
+
+test.each([0, -1, 4097])('a page map of %i cells is refused', async (cells) => {
+  await using it = await MachineFixture.open();
+  expect(await it.refusal('x-query-page-map', { cells })).toContain("'cells' expects 1 to 4096");
 });

@@ -7,8 +7,11 @@ import {
 } from '@godwit/bench';
 import { type Command, Option } from 'commander';
 
+import { interruptible } from '../interruption.ts';
+import { checkCount, checkSize } from '../option-values.ts';
 import { exactSize } from '../sizes.ts';
-import { asUsage, checkCount, checkSize, interruptible } from './bench-options.ts';
+import { teach } from '../teach.ts';
+import { asUsage } from './bench-options.ts';
 
 interface CommandOptions {
   readonly sizes: readonly number[];
@@ -24,7 +27,7 @@ const DEFAULT_SIZES = '256M,1G,4G,16G';
 export function addScale(bench: Command): void {
   const sizes = new Option('--sizes <sizes>', 'of the guests');
   const transport = new Option('--transport <kind>', 'what they go over');
-  bench
+  const command = bench
     .command('scale')
     .description('what a gigabyte costs in guests of several sizes')
     .addOption(sizes.argParser(checkSizes).default(checkSizes(DEFAULT_SIZES), DEFAULT_SIZES))
@@ -33,6 +36,13 @@ export function addScale(bench: Command): void {
     .option('--runs <count>', 'how often each; medians are shown', checkCount, 3)
     .option('--json', 'for programs')
     .action(runScale);
+  teach(command, [
+    ['256M to 16G, three runs each', 'godwit bench scale'],
+    [
+      'two sizes, over tcp with four streams',
+      'godwit bench scale --sizes 1G,4G --transport tcp --channels 4',
+    ],
+  ]);
 }
 
 async function runScale(options: CommandOptions): Promise<void> {

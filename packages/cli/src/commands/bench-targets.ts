@@ -11,7 +11,10 @@ import {
 } from '@godwit/bench';
 import { type Command, Option } from 'commander';
 
-import { asUsage, checkCount, interruptible, peerOptions } from './bench-options.ts';
+import { interruptible } from '../interruption.ts';
+import { checkCount } from '../option-values.ts';
+import { teach } from '../teach.ts';
+import { asUsage, peerOptions } from './bench-options.ts';
 
 interface CommandOptions {
   readonly runs: number;
@@ -27,7 +30,7 @@ export function addTargets(bench: Command): void {
   const only = new Option('--only <names>', `some of the jobs: ${keys}`);
   const peer = new Option('--peer <engine>', 'also measure another engine at the same jobs');
   const qemu = new Option('--qemu <command>', 'for --peer qemu (default: qemu-system-x86_64)');
-  bench
+  const command = bench
     .command('targets')
     .description('every speed we are after, each beside its limit, in one go')
     .option('--runs <count>', 'how often each; medians are judged', checkCount, 5)
@@ -36,6 +39,13 @@ export function addTargets(bench: Command): void {
     .addOption(qemu.implies({ peer: 'qemu' }))
     .option('--json', 'for programs')
     .action(runTargets);
+  teach(command, [
+    ['all of them; takes minutes', 'godwit bench targets'],
+    [
+      "one job, beside QEMU's figure in the same run",
+      'godwit bench targets --only precopy-writes --peer qemu',
+    ],
+  ]);
 }
 
 async function runTargets(options: CommandOptions): Promise<void> {

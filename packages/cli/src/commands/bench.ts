@@ -16,8 +16,11 @@ import {
 import { type Workload, workloads } from '@godwit/guest';
 import { type Command, Option } from 'commander';
 
+import { interruptible } from '../interruption.ts';
+import { checkCount, checkPageRate, checkRate, checkSize } from '../option-values.ts';
 import { parseSize } from '../sizes.ts';
-import { asUsage, checkCount, checkSize, interruptible, peerOptions } from './bench-options.ts';
+import { teach } from '../teach.ts';
+import { asUsage, peerOptions } from './bench-options.ts';
 import { addScale } from './bench-scale.ts';
 import { addTargets } from './bench-targets.ts';
 
@@ -58,7 +61,7 @@ export function registerBench(program: Command): void {
   const zlibLevel = new Option('--zlib-level <level>', 'how hard zlib tries, 0 to 9 (default: 1)');
   const peer = new Option('--peer <engine>', 'also measure another engine at the same job');
   const qemu = new Option('--qemu <command>', 'for --peer qemu (default: qemu-system-x86_64)');
-  bench
+  const command = bench
     .command('migrate')
     .description(
       'whole migrations between two processes, in turn with a raw pump of the same bytes',
@@ -70,18 +73,38 @@ export function registerBench(program: Command): void {
     .addOption(compression.choices(['zlib']))
     .addOption(zlibLevel.argParser(checkCount).implies({ compression: 'zlib' }))
     .addOption(workload.choices(workloads))
-    .option('--rate <pages/s>', RATE, checkCount)
+    .option('--rate <pages/s>', RATE, checkPageRate)
     .option('--runs <count>', 'how often; medians are shown', checkCount, 5)
     .option('--fresh', 'into memory that was never touched, as users have it')
     .option('--downtime-limit <ms>', 'of precopy', checkCount, 300)
-    .option('--postcopy-bandwidth <bytes/s>', 'of all but requested pages', checkSize, 0)
+    .option(
+      '--postcopy-bandwidth <rate>',
+      'of all but requested pages: 100M/s; 0: no limit',
+      checkRate,
+      0,
+    )
     .addOption(peer.choices(benchPeers))
     .addOption(qemu.implies({ peer: 'qemu' }))
     .option('--json', 'for programs: options, every run, and the figures')
     .option('--svg <file>', 'also draw throughput over time and fault latencies')
     .action(runBench);
+  teachBench(bench, command);
   addScale(bench);
   addTargets(bench);
+}
+
+function teachBench(bench: Command, migrate: Command): void {
+  teach(bench, [
+    ['whole migrations, beside what the machine can do', 'godwit bench migrate'],
+    ['does a large guest cost more per gigabyte?', 'godwit bench scale'],
+    ['is it as fast as we want it?', 'godwit bench targets'],
+  ]);
+  teach(migrate, [
+    ['1 GiB over unix sockets, five runs', 'godwit bench migrate'],
+    ['four streams over tcp', 'godwit bench migrate --transport tcp --channels 4'],
+    ['how long a guest waits in postcopy', 'godwit bench migrate --mode postcopy --memory 256M'],
+    ['for a script', 'godwit bench migrate --runs 3 --json | jq .'],
+  ]);
 }
 
 async function runBench(options: CommandOptions): Promise<void> {

@@ -7,11 +7,16 @@ import { isProved, reportLines } from '../demo/demo-report.ts';
 import type { DemoOptions } from '../demo/plan.ts';
 import { exitCodes } from '../errors.ts';
 import { formatBytes } from '../figures.ts';
+import { interruptible } from '../interruption.ts';
 import { parseSize } from '../sizes.ts';
+import { teach } from '../teach.ts';
 
 const MEMORY_BYTES_MIN = 16 * 1024 ** 2;
 const CUTS_MAX = 100;
 const PAGE_BYTES = 4096;
+
+const AFTER = `The exit code is 1 unless every page is right and the guest ran on one side at a time.
+With --json: a line {"millis", "who", "text"} for each thing that happens, then {"proved", "result"}.`;
 
 interface CommandOptions {
   readonly memory: number;
@@ -20,6 +25,7 @@ interface CommandOptions {
   readonly cuts?: number;
   readonly precopy?: true;
   readonly seed: number;
+  readonly json?: true;
 }
 
 /** `godwit demo`: a live migration between two real processes, cut and recovered, and proved. */
@@ -28,7 +34,7 @@ export function registerDemo(program: Command): void {
   const workload = new Option('--workload <name>', 'what the guest does with its memory');
   const cuts = new Option('--cuts <count>', 'how often to cut the link in postcopy (default: 1)');
   const precopy = new Option('--precopy', 'plain precopy: no postcopy, nothing to cut');
-  program
+  const command = program
     .command('demo')
     .description('migrate a running guest between two processes, cut the link, recover, prove')
     .option('--memory <size>', 'of the guest', parseMemory, parseSize('256M'))
@@ -37,34 +43,41 @@ export function registerDemo(program: Command): void {
     .addOption(cuts.argParser((text) => parseCount(text, CUTS_MAX)).conflicts('precopy'))
     .addOption(precopy)
     .option('--seed <number>', 'of what the guest does', (text) => parseCount(text, 2 ** 32 - 1), 1)
+    .option('--json', 'for programs')
     .action(async (options: CommandOptions) => {
-      const { memory: memoryBytes, cuts: count = 1, precopy: plain = false, ...rest } = options;
-      await demo({ ...rest, memoryBytes, precopy: plain, cuts: plain ? 0 : count });
+      const {
+        memory: memoryBytes,
+        cuts: count = 1,
+        precopy: plain = false,
+        json,
+        ...rest
+      } = options;
+      const asked = { ...rest, memoryBytes, precopy: plain, cuts: plain ? 0 : count };
+      await demo(asked, json === true);
     });
+  teach(
+    command,
+    [
+      ['postcopy, with the link cut in its midst and recovered', 'godwit demo'],
+      [
+        'a busier guest, three cuts, over tcp',
+        'godwit demo --workload random --cuts 3 --transport tcp',
+      ],
+      ['plain precopy of a larger guest', 'godwit demo --precopy --memory 1G'],
+    ],
+    AFTER,
+  );
 }
 
-async function demo(options: DemoOptions): Promise<void> {
+async function demo(options: DemoOptions, json: boolean): Promise<void> {
   using interruption = interruptible();
   const result = await (async () => {
-    using display = openDisplay(process.stdout);
+    using display = openDisplay(process.stdout, json);
     return await runDemo(options, display, interruption.signal);
   })();
-  console.log(`\n${reportLines(result).join('\n')}`);
+  if (json) console.log(JSON.stringify({ proved: isProved(result), result }));
+  else console.log(`\n${reportLines(result).join('\n')}`);
   if (!isProved(result)) process.exitCode = exitCodes.failed;
-}
-
-/** Ctrl-C and its like end the waits, so that everything is cleared up on the way out. */
-function interruptible(): { readonly signal: AbortSignal } & Disposable {
-  const controller = new AbortController();
-  const interrupt = (name: string): void => controller.abort(new Error(`ended by ${name}`));
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of names) process.on(name, interrupt);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => {
-      for (const name of names) process.removeListener(name, interrupt);
-    },
-  };
 }
 
 function parseMemory(text: string): number {

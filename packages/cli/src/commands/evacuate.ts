@@ -1,7 +1,6 @@
 import { renameSync, writeFileSync } from 'node:fs';
 
-import { ChannelError, parseAddress } from '@godwit/transport';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 
 import { exitCodes, UsageError } from '../errors.ts';
 import type { DestinationSpec } from '../evacuate/destination-pool.ts';
@@ -9,22 +8,33 @@ import { changeLine, resultLines, tableLines } from '../evacuate/evacuation-line
 import { Evacuation, type EvacuationOptions } from '../evacuate/evacuation.ts';
 import type { GuestReport } from '../evacuate/guest-report.ts';
 import { LiveScreen } from '../live-screen.ts';
-import { checkCountFrom, checkRate } from '../rate-option.ts';
+import { checkAddress, checkCountFrom, checkRate } from '../option-values.ts';
+import { teach } from '../teach.ts';
 
 const REFRESH_MILLIS = 250;
 
-const EXAMPLES = `
-Examples:
-  $ godwit evacuate --from unix:/run/a1.qmp unix:/run/a2.qmp --to unix:/run/b1.qmp unix:/run/b2.qmp
-  $ godwit evacuate --from unix:/run/a*.qmp --to tcp:10.0.0.2:4441 tcp:10.0.0.2:4442 --parallel 2 --bandwidth 500M
-  $ godwit evacuate … --postcopy --retries 5 --state /run/evacuation.json
+const EXAMPLES = [
+  [
+    'two guests, to two processes that wait (godwit guest --incoming defer)',
+    'godwit evacuate --from unix:/run/a1.qmp unix:/run/a2.qmp --to unix:/run/b1.qmp unix:/run/b2.qmp',
+  ],
+  [
+    'every guest of a host, two at a time, within a budget',
+    'godwit evacuate --from unix:/run/a*.qmp --to unix:/run/b*.qmp --parallel 2 --bandwidth 500M/s',
+  ],
+  [
+    'guests that write too much; the state so far is always in the file',
+    'godwit evacuate --from unix:/run/a.qmp --to unix:/run/b.qmp --postcopy --retries 5 --state /run/state.json',
+  ],
+] as const;
 
-Each destination is the QMP address of a process that waits for a guest (godwit guest --incoming defer); it is told
-to listen, beside its QMP socket or on a port of the same host. QMP=URI says where instead. A guest gets a
-destination with the same RAM; one that cannot move is named with the reason and runs on where it is.
+const AFTER = `Each destination is the QMP address of a process that waits for a guest; it is told to listen, beside its
+QMP socket or on a port of the same host. QMP=URI says where instead. A guest gets a destination with the same RAM;
+one that cannot move is named with the reason and runs on where it is.
 
 Ctrl-C: guests before their switchover are cancelled and stay, the others are waited for. Ctrl-C again: ends at
-once and says what is where. Exit code 0: all moved; 1: some not; 2: wrong usage.`;
+once and says what is where. It is done (0) when all have moved; some not: failed (1).
+With --json: {"moved", "guests"} at the end.`;
 
 interface CommandOptions {
   readonly from: readonly string[];
@@ -39,19 +49,19 @@ interface CommandOptions {
 
 /** `godwit evacuate`: moves all guests away from a host. */
 export function registerEvacuate(program: Command): void {
-  program
+  const command = program
     .command('evacuate')
     .description('move many guests away, several at a time')
     .requiredOption('--from <addresses...>', 'where the guests answer QMP', addAddress)
     .requiredOption('--to <destinations...>', 'waiting processes: QMP or QMP=URI', addDestination)
     .option('--parallel <count>', 'how many move at once', checkCountFrom(1, 64), 2)
-    .option('--bandwidth <rate>', 'of all together, per second: 500M', checkRate)
+    .option('--bandwidth <rate>', 'of all together: 500M/s', checkRate)
     .option('--postcopy', 'let each guest run at its destination as soon as it can')
     .option('--retries <count>', 'of a migration that fails, of a link', checkCountFrom(0, 100), 3)
     .option('--state <file>', 'always holds the state so far, as --json prints it')
     .option('--json', 'for programs: one document at the end')
-    .addHelpText('after', EXAMPLES)
     .action(evacuate);
+  teach(command, EXAMPLES, AFTER);
 }
 
 async function evacuate(options: CommandOptions): Promise<void> {
@@ -172,14 +182,4 @@ function addDestination(
   const [qmp = '', uri] = text.split('=');
   const spec = { qmp: checkAddress(qmp), uri: uri === undefined ? undefined : checkAddress(uri) };
   return [...before, spec];
-}
-
-function checkAddress(text: string): string {
-  try {
-    parseAddress(text);
-    return text;
-  } catch (error) {
-    if (error instanceof ChannelError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
 }

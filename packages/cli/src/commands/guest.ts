@@ -5,7 +5,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { UsageError } from '../errors.ts';
 import { startGuestProcess } from '../guest-process.ts';
-import { parseSize } from '../sizes.ts';
+import { checkPageRate, checkSize } from '../option-values.ts';
+import { teach } from '../teach.ts';
 
 interface GuestOptions {
   readonly name: string;
@@ -21,18 +22,27 @@ interface GuestOptions {
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
   readonly paused?: true;
+  readonly json?: true;
 }
+
+const AFTER = `It says in one line where it listens, and ends by QMP's quit, SIGTERM or Ctrl-C.
+With --json that line is {"guest", "pid", "qmp": [addresses], "incoming": address or absent}.`;
 
 /** `godwit guest`: one guest in this process, driven over QMP until it quits. */
 export function registerGuest(program: Command): void {
-  program
+  const command = program
     .command('guest')
     .description('run a guest that can be migrated, until it is told to quit')
     .requiredOption('--name <name>', 'how the guest is called')
     .requiredOption('--memory <size>', 'its RAM: 256M, 1G', checkSize)
     .option('--vcpus <count>', 'threads that write to it', checkNumber, 1)
     .addOption(new Option('--workload <kind>', 'what they do').choices(workloads).default('sweep'))
-    .option('--rate <pages/s>', 'how many pages they visit, 0: as many as they can', checkNumber, 0)
+    .option(
+      '--rate <pages/s>',
+      'how many pages they visit: 20k, or 80M/s; 0: as many as they can',
+      checkPageRate,
+      0,
+    )
     .option('--fill <share>', 'pages that are not zero at the start, 0 to 1', checkNumber, 1)
     .option('--seed <number>', 'of everything that is random about it', checkNumber, 1)
     .option('--uuid <uuid>', 'of the guest, for validate-uuid', checkUuid)
@@ -53,23 +63,35 @@ export function registerGuest(program: Command): void {
       checkIncoming,
     )
     .option('--paused', 'it waits for cont')
+    .option('--json', 'say where it listens as one JSON line')
     .action(runGuest);
+  const guest = 'godwit guest --memory 256M';
+  teach(
+    command,
+    [
+      [
+        'a guest that writes to a hot set of its pages',
+        `${guest} --name A --qmp unix:/tmp/a.qmp --workload zipf`,
+      ],
+      [
+        'a place for it to go',
+        `${guest} --name B --qmp unix:/tmp/b.qmp --incoming unix:/tmp/b.mig`,
+      ],
+      [
+        '80 MiB of its memory written each second',
+        `${guest} --name C --qmp unix:/tmp/c.qmp --rate 80M/s`,
+      ],
+    ],
+    AFTER,
+  );
 }
 
 async function runGuest(options: GuestOptions): Promise<void> {
   if (options.memoryMode === 'portable') {
     throw new UsageError("--memory-mode portable is not implemented yet: leave it at 'userfault'");
   }
-  const { memory, uuid, incoming, paused = false, ...rest } = options;
-  await startGuestProcess({ ...rest, memoryBytes: memory, uuid, incoming, paused });
-}
-
-function checkSize(text: string): number {
-  try {
-    return parseSize(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
+  const { memory, uuid, incoming, paused = false, json = false, ...rest } = options;
+  await startGuestProcess({ ...rest, memoryBytes: memory, uuid, incoming, paused, json });
 }
 
 /** What range a number must be in, the guest says. */

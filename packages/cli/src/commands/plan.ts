@@ -10,16 +10,24 @@ import { type Outcome, outcomeLines, planLines } from '../plan/plan-lines.ts';
 import { type Plan, type PlanInput, predict } from '../plan/predict.ts';
 import { measureRoundTrip } from '../plan/round-trip.ts';
 import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
-import { checkCountFrom, checkRate } from '../rate-option.ts';
+import { checkCountFrom, checkRate } from '../option-values.ts';
+import { teach } from '../teach.ts';
 
-const EXAMPLES = `
-Examples:
-  $ godwit plan --qmp unix:/run/a.qmp
-  $ godwit plan --qmp unix:/run/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G --downtime-limit 50
-  $ godwit plan --qmp unix:/run/a.qmp --to unix:/run/b.mig --then-migrate
+const EXAMPLES = [
+  ['what would it cost, and which way is better?', 'godwit plan --qmp unix:/tmp/a.qmp'],
+  [
+    'over this link, with this limit',
+    'godwit plan --qmp unix:/tmp/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G/s --downtime-limit 50',
+  ],
+  [
+    'do so, and show prediction beside outcome',
+    'godwit plan --qmp unix:/tmp/a.qmp --to unix:/tmp/b.mig --then-migrate',
+  ],
+] as const;
 
-The guest runs on while it is watched (calc-dirty-rate). Without --bandwidth the source's max-bandwidth counts;
---link says what the link itself carries, for the last pages and for postcopy, which max-bandwidth does not limit.`;
+const AFTER = `The guest runs on while it is watched (calc-dirty-rate). Without --bandwidth the source's max-bandwidth counts;
+--link says what the link itself carries, for the last pages and for postcopy, which max-bandwidth does not limit.
+With --json: {"input", "plan", "mode", "outcome"}, the last two with --then-migrate.`;
 
 /** What two processes of one host make of it, memory to memory; where nobody says otherwise. */
 const LINK_BYTES_PER_SECOND = 1.5e9;
@@ -37,7 +45,7 @@ interface PlanOptions extends QmpOption {
 
 /** `godwit plan`: what a migration would cost, before it is begun. */
 export function registerPlan(program: Command): void {
-  addQmpOption(program.command('plan'))
+  const command = addQmpOption(program.command('plan'))
     .description('predict what a migration would cost, and say which way to take')
     .option('--to <uri>', 'where the destination listens: measures the round trip', checkUri)
     .option('--bandwidth <rate>', "instead of the source's max-bandwidth", checkRate)
@@ -48,9 +56,9 @@ export function registerPlan(program: Command): void {
     .addOption(
       new Option('--mode <mode>', 'migrate in this way instead').choices(['precopy', 'postcopy']),
     )
-    .option('--json', 'for programs: {"input": …, "plan": …, "outcome": …}')
-    .addHelpText('after', EXAMPLES)
+    .option('--json', 'for programs')
     .action(plan);
+  teach(command, EXAMPLES, AFTER);
 }
 
 async function plan(options: PlanOptions): Promise<void> {

@@ -1,47 +1,67 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
-import type { QmpClient } from '@godwit/qmp';
 import type { Command } from 'commander';
 
-import { LiveScreen } from '../live-screen.ts';
-import { queryMigrate, queryStatus } from '../migrate-info.ts';
-import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
+import { UsageError } from '../errors.ts';
+import { interruptible } from '../interruption.ts';
+import { checkMillis } from '../option-values.ts';
 import { statusLines } from '../status-lines.ts';
+import { addQmpOptions, type QmpOptions } from '../qmp-option.ts';
+import { teach } from '../teach.ts';
+import { statusDocument, watch } from '../watch/watch.ts';
+import { openSides, type SideView } from '../watch/watched-side.ts';
 
-const WATCH_MILLIS = 250;
+const INTERVAL_MILLIS_MIN = 20;
 
-interface StatusOptions extends QmpOption {
+interface StatusOptions extends QmpOptions {
   readonly watch?: true;
+  readonly interval: number;
   readonly json?: true;
 }
 
-/** `godwit status`: how guest and migration stand in a process. */
+const AFTER = `With --json: a line {"qmp", "status": query-status, "migrate": query-migrate} for each side;
+with --watch whenever one changes. Without a terminal --watch prints a line a second.`;
+
+/** `godwit status`: how guest and migration stand, in one process or in both. */
 export function registerStatus(program: Command): void {
-  addQmpOption(program.command('status'))
+  const command = addQmpOptions(
+    program.command('status'),
+    'where the process answers QMP; a second one for the other side',
+  )
     .description('show how the guest and its migration stand')
-    .option('--watch', 'again and again, until interrupted')
-    .option('--json', 'for programs: {"status": …, "migrate": …} as QMP says it, one per line')
-    .action(async (options: StatusOptions) => {
-      await using client = await connectQmp(options);
-      if (options.watch === true) await watch(client, options.json === true);
-      else console.log((await read(client, options.json === true)).join('\n'));
-    });
+    .option('--watch', 'a live screen, until Ctrl-C')
+    .option('--interval <time>', 'between two looks of --watch', checkMillis, 250)
+    .option('--json', 'for programs')
+    .action(showStatus);
+  teach(
+    command,
+    [
+      ['how it stands now', 'godwit status --qmp unix:/tmp/a.qmp'],
+      [
+        'both sides, live, with the map of pages',
+        'godwit status --qmp unix:/tmp/a.qmp --qmp unix:/tmp/b.qmp --watch',
+      ],
+      ['for a script', 'godwit status --qmp unix:/tmp/a.qmp --json | jq .migrate.status'],
+    ],
+    AFTER,
+  );
 }
 
-async function watch(client: QmpClient, json: boolean): Promise<void> {
-  const isLive = process.stdout.isTTY && !json;
-  using screen = isLive ? new LiveScreen(process.stdout) : undefined;
-  process.once('SIGINT', () => process.exit(0)); // how a watch ends; `exit` gives the cursor back
-  for (let last = ''; ; await sleep(WATCH_MILLIS)) {
-    const lines = await read(client, json);
-    const text = lines.join('\n');
-    if (screen !== undefined) screen.draw(lines);
-    else if (text !== last) console.log(json ? text : `${text}\n`);
-    last = text;
+async function showStatus(options: StatusOptions): Promise<void> {
+  const { qmp, interval: intervalMillis, json = false } = options;
+  if (intervalMillis < INTERVAL_MILLIS_MIN) {
+    throw new UsageError(`--interval is ${INTERVAL_MILLIS_MIN} ms at least`);
   }
+  await using opened = await openSides(qmp);
+  const { sides } = opened;
+  if (options.watch === true) {
+    using interruption = interruptible();
+    const { signal } = interruption;
+    return await watch(sides, { intervalMillis, json, signal });
+  }
+  const views = await Promise.all(sides.map(async (side) => await side.ask(0)));
+  const texts = views.map((view) => (json ? JSON.stringify(statusDocument(view)) : sideText(view)));
+  console.log(texts.join(json ? '\n' : '\n\n'));
 }
 
-async function read(client: QmpClient, json: boolean): Promise<string[]> {
-  const [status, migrate] = await Promise.all([queryStatus(client), queryMigrate(client)]);
-  return json ? [JSON.stringify({ status, migrate })] : statusLines(status, migrate);
+function sideText({ run, migrate }: SideView): string {
+  return statusLines(run, migrate).join('\n');
 }

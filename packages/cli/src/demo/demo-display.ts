@@ -1,7 +1,8 @@
 import { LiveScreen } from '../live-screen.ts';
+import { painterFor, wantsColours } from '../painter.ts';
 import type { DemoState } from './demo-state.ts';
 import { entryLine, progressLine } from './plain-lines.ts';
-import { COLUMNS, painterFor, screenLines } from './screen.ts';
+import { COLUMNS, screenLines } from './screen.ts';
 
 /** Shows the demo while it goes on. */
 export interface DemoDisplay extends Disposable {
@@ -13,8 +14,9 @@ const ROWS_MIN = 24;
 const FRAME_MILLIS = 50;
 const PROGRESS_MILLIS = 500;
 
-/** A screen where the output is one, lines for a log otherwise. */
-export function openDisplay(output: NodeJS.WriteStream): DemoDisplay {
+/** A screen where the output is one, lines for a log otherwise. @param json a document a line. */
+export function openDisplay(output: NodeJS.WriteStream, json = false): DemoDisplay {
+  if (json) return new JsonDisplay(output);
   const isScreen = output.isTTY && process.env['TERM'] !== 'dumb';
   const fits = output.columns >= COLUMNS && output.rows >= ROWS_MIN;
   return isScreen && fits ? new ScreenDisplay(output) : new LineDisplay(output);
@@ -43,7 +45,7 @@ class ScreenDisplay implements DemoDisplay {
 
   #draw(state: DemoState): void {
     this.#drawnMillis = state.elapsedMillis;
-    this.#screen.draw(screenLines(state, painterFor(this.#output.hasColors())));
+    this.#screen.draw(screenLines(state, painterFor(wantsColours(this.#output))));
   }
 }
 
@@ -70,4 +72,20 @@ class LineDisplay implements DemoDisplay {
   #write(line: string): void {
     this.#output.write(`${line}\n`);
   }
+}
+
+class JsonDisplay implements DemoDisplay {
+  readonly #output: NodeJS.WritableStream;
+  #entries = 0;
+
+  constructor(output: NodeJS.WritableStream) {
+    this.#output = output;
+  }
+
+  show({ log }: DemoState): void {
+    for (const entry of log.slice(this.#entries)) this.#output.write(`${JSON.stringify(entry)}\n`);
+    this.#entries = log.length;
+  }
+
+  [Symbol.dispose](): void {}
 }

@@ -6,7 +6,7 @@ import type { DemoDisplay } from './demo-display.ts';
 import type { DemoState, LogEntry } from './demo-state.ts';
 import type { SpawnedGuest, SideName } from './spawned-guest.ts';
 import { PhaseTrack } from './phase-track.ts';
-import { RateWindow } from './rate-window.ts';
+import { RateWindow } from '../rate-window.ts';
 import { Side } from './side.ts';
 
 const POLL_MILLIS = 20;
@@ -184,7 +184,7 @@ export class Monitor implements AsyncDisposable {
       destination: this.destination.state,
       phases: this.track.phases,
       log: this.#log,
-      bytesPerSecond: this.#rate.bytesPerSecond,
+      bytesPerSecond: this.#rate.perSecond,
       faults: this.destination.faults,
     } satisfies DemoState);
   }

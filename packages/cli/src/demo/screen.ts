@@ -1,6 +1,5 @@
-import { styleText } from 'node:util';
-
 import { formatBytes, formatClock, formatMillis, formatRate, formatShare } from '../figures.ts';
+import { fit, type Ink, type Painter } from '../painter.ts';
 import { progressBar } from '../progress-bar.ts';
 import {
   type DemoState,
@@ -18,23 +17,6 @@ export const COLUMNS = 80;
 const PHASES_MAX = 6;
 const ENTRIES_MAX = 7;
 const BAR_CELLS = 22;
-
-export type Ink = 'plain' | 'faint' | 'strong' | 'good' | 'busy' | 'bad';
-export type Painter = (ink: Ink, text: string) => string;
-
-/** @param colours whether the terminal has any, and the user wants them. */
-export function painterFor(colours: boolean): Painter {
-  if (!colours) return (_ink, text) => text;
-  const formats = {
-    faint: 'dim',
-    strong: 'bold',
-    good: 'green',
-    busy: 'cyan',
-    bad: 'yellow',
-  } as const;
-  const settled = { validateStream: false }; // whether to use colours is not asked a second time
-  return (ink, text) => (ink === 'plain' ? text : styleText(formats[ink], text, settled));
-}
 
 /** The whole screen, always of the same height, so that nothing jumps. */
 export function screenLines(state: DemoState, paint: Painter): string[] {
@@ -71,7 +53,7 @@ function phaseLine(phase: PhaseState, state: DemoState, paint: Painter): string 
   const share = shareOf(phase);
   const lasts = endedMillis === undefined;
   const bar = progressBar(share, BAR_CELLS);
-  const ink = isBroken ? 'bad' : lasts ? 'busy' : 'good';
+  const ink = isBroken ? 'warn' : lasts ? 'busy' : 'good';
   const size = totalBytes === undefined ? '' : formatBytes(totalBytes);
   const pace = lasts ? formatRate(state.bytesPerSecond) : formatMillis(endedMillis - beganMillis);
   const told = [pace, note].filter((text) => text !== '').join(', ');
@@ -97,7 +79,7 @@ function entryLine({ millis, who, text }: LogEntry, paint: Painter): string {
 }
 
 function inkOf(text: string): Ink {
-  if (text.includes('paused') || text.includes('cut') || text === 'failed') return 'bad';
+  if (text.includes('paused') || text.includes('cut') || text === 'failed') return 'warn';
   if (text.startsWith('completed') || text.includes('every byte')) return 'good';
   return text === 'none' ? 'faint' : 'plain';
 }
@@ -107,8 +89,4 @@ function padded<T>(items: readonly T[], count: number, line: (item: T) => string
     const item = items[index];
     return item === undefined ? '' : line(item);
   });
-}
-
-function fit(text: string, cells: number): string {
-  return text.length <= cells ? text : `${text.slice(0, cells - 1)}…`;
 }

@@ -3,7 +3,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 
 import type { DemoState } from '../../src/demo/demo-state.ts';
-import { COLUMNS, painterFor, screenLines } from '../../src/demo/screen.ts';
+import { COLUMNS, screenLines } from '../../src/demo/screen.ts';
+import { painterFor } from '../../src/painter.ts';
 import { stateExample } from './state-example.ts';
 
 const noColours = painterFor(false);

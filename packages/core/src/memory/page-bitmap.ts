@@ -88,9 +88,18 @@ export class PageBitmap {
   }
 
   count(): number {
-    let count = 0;
-    for (let i = 0; i < this.#words.length; i++) count += popcount(this.#words[i] as number);
-    return count;
+    return this.countRun(0, this.pages);
+  }
+
+  /** @param first a multiple of 32. @returns how many of [first, first + count) are set. */
+  countRun(first: number, count: number): number {
+    const words = this.#words;
+    const end = first + count;
+    const full = end >>> 5;
+    let set = 0;
+    for (let i = first >>> 5; i < full; i++) set += popcount(words[i] as number);
+    if ((end & 31) !== 0) set += popcount((words[full] as number) & maskOf(0, end & 31));
+    return set;
   }
 
   fill(): void {

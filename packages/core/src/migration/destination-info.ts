@@ -1,6 +1,9 @@
 import type { Address } from '@godwit/transport';
 import type { DestinationThreads } from './destination-threads.ts';
 import type { DestinationStatus } from './status.ts';
+import { type ReceiverLoad, receiverLoad } from './thread-load.ts';
+
+type Blocktimes = Awaited<ReturnType<DestinationThreads['blocktime']>>;
 
 /** What query-migrate says on the destination; QEMU's names and units, ours with x-. */
 export interface DestinationInfo {
@@ -12,6 +15,7 @@ export interface DestinationInfo {
   /** Milliseconds that each vCPU waited. */
   readonly 'postcopy-vcpu-blocktime'?: readonly number[];
   readonly 'x-ram'?: ReceivedInfo;
+  readonly 'x-receivers'?: ReceiverLoad;
   readonly 'x-faults'?: FaultInfo;
 }
 
@@ -34,6 +38,8 @@ export interface FaultInfo {
   readonly 'local-faults': number;
   readonly requests: number;
   readonly served: number;
+  /** What all vCPUs together have waited for pages that have come. */
+  readonly 'waited-us': number;
   readonly 'latency-p50-us': number;
   readonly 'latency-p90-us': number;
   readonly 'latency-p99-us': number;
@@ -63,7 +69,8 @@ export async function destinationInfo(
         }
       : {}),
     'x-ram': receivedInfo(threads),
-    'x-faults': faultInfo(threads),
+    'x-receivers': receiverLoad(threads),
+    'x-faults': faultInfo(threads, blocktime),
   };
 }
 
@@ -79,7 +86,7 @@ function receivedInfo(threads: DestinationThreads): ReceivedInfo {
   };
 }
 
-function faultInfo(threads: DestinationThreads): FaultInfo {
+function faultInfo(threads: DestinationThreads, blocktime: Blocktimes): FaultInfo {
   const { faultCounters, histogram } = threads;
   const rounded = (micros: number): number => Math.round(micros * 10) / 10;
   const micros = (share: number): number => rounded(histogram.percentile(share));
@@ -88,6 +95,7 @@ function faultInfo(threads: DestinationThreads): FaultInfo {
     'local-faults': faultCounters.get('localFaults'),
     requests: faultCounters.get('requests'),
     served: histogram.count,
+    'waited-us': Math.round(blocktime.reduce((sum, [, millis]) => sum + millis, 0) * 1000),
     'latency-p50-us': micros(0.5),
     'latency-p90-us': micros(0.9),
     'latency-p99-us': micros(0.99),

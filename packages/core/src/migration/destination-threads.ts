@@ -33,6 +33,7 @@ import type {
   RamReceiverEvent,
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
+import { type PageMap, pageMap } from './page-map.ts';
 
 type Receiver = Thread<RamReceiverCommands, RamReceiverEvent>;
 type ReceiverRole = RamReceiverData['role'];
@@ -41,6 +42,9 @@ type ReceiverRole = RamReceiverData['role'];
 export class DestinationThreads {
   readonly blocks: readonly RamBlock[];
   readonly received: ReceivedPages;
+  /** Asked for and not come yet; and ever asked for. */
+  readonly requested: readonly PageBitmap[];
+  readonly faulted: readonly PageBitmap[];
   /** Of everything but requested pages: the main channel's and the page channels'. */
   readonly receiverCounters: CounterSum<ReceiverCounter>;
   readonly urgentCounters: ReceiverCounters = new Counters(receiverCounters);
@@ -62,16 +66,19 @@ export class DestinationThreads {
     this.blocks = blocks;
     const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.received = new ReceivedPages(blockPages);
+    this.requested = blockPages.map((pages) => new PageBitmap(pages));
+    this.faulted = blockPages.map((pages) => new PageBitmap(pages));
     const shared = {
       blocks,
       received: this.received.buffers,
-      requested: blockPages.map((pages) => new PageBitmap(pages).buffer),
+      requested: this.requested.map((bitmap) => bitmap.buffer),
       ledger: new FaultLedger().buffer,
     };
     this.#shared = { ...shared, gate: this.gate.buffer };
     this.receiverCounters = new CounterSum(this.#bulkCounters);
     const fault: FaultData = {
       ...shared,
+      faulted: this.faulted.map((bitmap) => bitmap.buffer),
       counters: this.faultCounters.buffer,
       histogram: this.histogram.buffer,
       eventfd: this.#eventfd,
@@ -124,6 +131,13 @@ export class DestinationThreads {
       throw error;
     }
     await this.fault.call('watch', gate.userfaultfd);
+  }
+
+  /** @param cellsMax as of `pageMap`. */
+  pageMap(cellsMax: number): PageMap {
+    const { requested: waiting, faulted } = this;
+    const received = this.received.bitmaps;
+    return pageMap('destination', this.blocks, cellsMax, { received, waiting, faulted });
   }
 
   /** The receiver has registered the ranges ('listen'). */

@@ -13,6 +13,7 @@ import { Doorkeeper } from './doorkeeper.ts';
 import { IncomingGuest } from './incoming-guest.ts';
 import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
+import type { PageMap } from './page-map.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
 import type { SwitchoverReady } from './switchover-ack.ts';
 
@@ -107,6 +108,11 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       this.#doorkeeper.address,
       this.#error,
     );
+  }
+
+  /** @param cellsMax as of `pageMap`. */
+  pageMap(cellsMax: number): PageMap {
+    return this.#threads.pageMap(cellsMax);
   }
 
   /**

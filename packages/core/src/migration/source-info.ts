@@ -1,5 +1,6 @@
 import type { DowntimeParts } from './downtime-parts.ts';
 import type { RamInfo, SourceStatistics } from './source-statistics.ts';
+import type { SenderLoad } from './thread-load.ts';
 import { isInPostcopy, type SourceStatus } from './status.ts';
 
 /** What query-migrate says on the source; QEMU's names, units and rules of presence. */
@@ -17,6 +18,7 @@ export interface SourceInfo {
   readonly ram?: RamInfo;
   /** Of its time, what each vCPU loses to auto-converge; only while it is throttled. */
   readonly 'cpu-throttle-percentage'?: number;
+  readonly 'x-senders'?: SenderLoad;
 }
 
 const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'cancelled']);
@@ -40,6 +42,7 @@ export function sourceInfo(
     ...(isOver ? downtimeInfo(statistics) : {}),
     ram: statistics.ram(),
     ...(throttlePercentage > 0 ? { 'cpu-throttle-percentage': throttlePercentage } : {}),
+    'x-senders': statistics.senders(),
   };
 }
 

@@ -7,6 +7,7 @@ import { AutoRecovery } from './auto-recovery.ts';
 import { explainSource } from './explain.ts';
 import { Lifeline } from './lifeline.ts';
 import { NextLink } from './next-link.ts';
+import type { PageMap } from './page-map.ts';
 import { precopy, type PrecopyWishes, type Switchover, track, wishSync } from './precopy.ts';
 import { finish, postcopy } from './postcopy.ts';
 import {
@@ -120,6 +121,10 @@ export class SourceRun {
 
   get isHandedOver(): boolean {
     return this.#handedOver;
+  }
+
+  pageMap(cellsMax: number): PageMap {
+    return this.#threads.pageMap(cellsMax);
   }
 
   setParameters(parameters: Parameters): void {

@@ -3,6 +3,7 @@ import type { TransferResult } from '../threads/ram-sender-api.ts';
 import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
 import { ExpectedDowntime } from './expected-downtime.ts';
 import type { SourceThreads } from './source-threads.ts';
+import { type SenderLoad, senderLoad } from './thread-load.ts';
 
 /** A bandwidth is measured over at least this long: a short pass says little. */
 const WINDOW_MILLIS = 100;
@@ -159,6 +160,10 @@ export class SourceStatistics {
   /** What a switchover would cost. */
   get expectedDowntimeMillis(): number {
     return this.#expectedDowntime.millis;
+  }
+
+  senders(): SenderLoad {
+    return senderLoad(this.#threads);
   }
 
   ram(): RamInfo {

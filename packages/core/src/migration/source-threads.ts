@@ -14,6 +14,7 @@ import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
 import type { PageChannels } from './source-context.ts';
+import { type PageMap, pageMap } from './page-map.ts';
 
 type Sender = Thread<RamSenderCommands, never>;
 
@@ -71,6 +72,12 @@ export class SourceThreads {
 
   dirtyPages(): number {
     return this.dirty.reduce((sum, bitmap) => sum + bitmap.count(), 0);
+  }
+
+  /** @param cellsMax as of `pageMap`. */
+  pageMap(cellsMax: number): PageMap {
+    const { dirty, present } = this;
+    return pageMap('source', this.blocks, cellsMax, { dirty, present });
   }
 
   /** Writes are not noted any more: another migration may begin to. A dead thread notes none either. */

@@ -4,6 +4,7 @@ import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { throttleOf } from './auto-converge.ts';
+import type { PageMap } from './page-map.ts';
 import type { SourceEvents, SourceOptions } from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceRun } from './source-run.ts';
@@ -68,6 +69,11 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   info(): SourceInfo {
     return sourceInfo(this.status, this.#run.statistics, this.error);
+  }
+
+  /** What is dirty here, in at most so many cells. */
+  pageMap(cellsMax: number): PageMap {
+    return this.#run.pageMap(cellsMax);
   }
 
   setParameters(parameters: Parameters): void {

@@ -35,7 +35,16 @@ export class CounterSum<Name extends string> {
   }
 }
 
-export const senderCounters = ['normalPages', 'zeroPages', 'bytes', 'syncs'] as const;
+export const senderCounters = [
+  'normalPages',
+  'zeroPages',
+  'bytes',
+  'syncs',
+  /** Milliseconds slept as the bandwidth limit asks. */
+  'pacedMillis',
+  /** Milliseconds in writes of pages: copied into the socket, or waited for room in it. */
+  'writeMillis',
+] as const;
 export type SenderCounter = (typeof senderCounters)[number];
 export type SenderCounters = Counters<SenderCounter>;
 

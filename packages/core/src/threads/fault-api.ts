@@ -5,6 +5,8 @@ export interface FaultData {
   readonly blocks: readonly RamBlock[];
   readonly received: ReceivedBuffers;
   readonly requested: readonly SharedArrayBuffer[];
+  /** Every page that was ever asked for: the fault thread's, read by the main thread. */
+  readonly faulted: readonly SharedArrayBuffer[];
   readonly ledger: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly histogram: SharedArrayBuffer;

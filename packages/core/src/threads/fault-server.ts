@@ -16,6 +16,8 @@ export interface FaultTables {
   readonly blocks: readonly RamBlock[];
   readonly received: ReceivedPages;
   readonly requested: readonly PageBitmap[];
+  /** Every page that was ever asked for; only looked at by people. */
+  readonly faulted: readonly PageBitmap[];
   readonly ledger: FaultLedger;
   readonly counters: FaultCounters;
   readonly histogram: LatencyHistogram;
@@ -112,7 +114,9 @@ export class FaultServer {
       settleRun(ledger, requested[block] as PageBitmap, block, page, 1);
       return this.#resolveHere(ram, page);
     }
-    if (isNew) this.#request(block, page);
+    if (!isNew) return;
+    this.#request(block, page);
+    this.#tables.faulted[block]?.add(page);
   }
 
   #blockOf(address: number): number {

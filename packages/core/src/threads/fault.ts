@@ -26,6 +26,7 @@ const tables = {
   blocks,
   received: new ReceivedPages(blockPages, data.received),
   requested: data.requested.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
+  faulted: data.faulted.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
   ledger: new FaultLedger(data.ledger),
   counters: new Counters(faultCounters, data.counters),
   histogram: new LatencyHistogram(data.histogram),

@@ -181,7 +181,9 @@ function waitForTurn(order: TransferOrder): boolean {
     const millis = pacer.waitMillis(bandwidth(order), performance.now());
     if (millis <= 0) return true;
     flush();
+    const asleep = performance.now();
     control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX));
+    counters.add('pacedMillis', performance.now() - asleep);
   }
 }
 
@@ -201,9 +203,12 @@ function serveRequests(): void {
 /** Requested pages are exempt from the bandwidth limit, as in QEMU. */
 function flush(kind: 'bulk' | 'requested' = 'bulk'): void {
   const { normalPages, zeroPages } = batch;
+  const started = performance.now();
   const bytes = batch.write(descriptor);
   if (bytes === 0) return;
-  if (kind === 'bulk') pacer.sent(bytes, performance.now());
+  const now = performance.now();
+  if (kind === 'bulk') pacer.sent(bytes, now);
+  counters.add('writeMillis', now - started);
   counters.add('bytes', bytes);
   counters.add('normalPages', normalPages);
   counters.add('zeroPages', zeroPages);

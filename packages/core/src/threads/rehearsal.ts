@@ -81,6 +81,7 @@ export function rehearseFaults(): void {
       blocks: [stage.block],
       received: new ReceivedPages([PAGES]),
       requested: [new PageBitmap(PAGES)] as const,
+      faulted: [new PageBitmap(PAGES)],
       ledger: new FaultLedger(),
       counters: new Counters(faultCounters),
       histogram: new LatencyHistogram(),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { threadId } from '@godwit/posix';
 import { endMessage } from './end-message.ts';
 import type { CommandMessage, Commands, ThreadFailure, ThreadMessage } from './thread.ts';
 
@@ -10,6 +11,7 @@ type Handlers<C extends Commands> = {
 /** The worker's half of `Thread`: runs each command as it comes, one after the other. */
 export function serveThread<C extends Commands>(handlers: Handlers<C>): void {
   const port = mainPort();
+  port.postMessage({ type: 'started', threadId: threadId() } satisfies ThreadMessage);
   port.on('message', (message: CommandMessage | typeof endMessage) => {
     if (message === endMessage) port.close();
     else runCommand(handlers, message);

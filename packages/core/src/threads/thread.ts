@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
+import { threadCpuMicros } from '@godwit/posix';
 import { ChannelError, type ChannelErrorCode, channelErrorCodes } from '@godwit/transport';
 import { endMessage } from './end-message.ts';
 
@@ -19,6 +20,8 @@ export interface ThreadFailure {
 }
 
 export type ThreadMessage =
+  /** Once, first: the kernel's id of the thread. */
+  | { readonly type: 'started'; readonly threadId: number }
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly type: 'failure'; readonly id: number; readonly failure: ThreadFailure }
   | { readonly type: 'event'; readonly event: unknown };
@@ -41,6 +44,8 @@ export class Thread<C extends Commands, Event> {
   readonly #wake: (() => void) | undefined;
   #lastId = 0;
   #dead: Error | undefined;
+  #threadId: number | undefined;
+  #cpuMicros = 0;
   onEvent: (event: Event) => void = () => undefined;
 
   /**
@@ -77,6 +82,15 @@ export class Thread<C extends Commands, Event> {
     });
   }
 
+  /** Microseconds of processor time so far, those before its start left out; also after its end. */
+  get cpuMicros(): number {
+    const alive = this.#dead === undefined && this.#threadId !== undefined;
+    const micros = alive ? threadCpuMicros(this.#threadId as number) : undefined;
+    // A thread id that is free again could be another thread's, with less behind it.
+    this.#cpuMicros = Math.max(this.#cpuMicros, micros ?? 0);
+    return this.#cpuMicros;
+  }
+
   /**
    * Ends it, by its own hand: a Worker that is terminated while it loads a native module takes the
    * process along, guest and all. The caller has woken it from whatever it blocks in.
@@ -84,6 +98,7 @@ export class Thread<C extends Commands, Event> {
    * @returns when it is gone.
    */
   async end(): Promise<void> {
+    void this.cpuMicros; // the last that can be had
     this.#worker.postMessage(endMessage);
     this.#wake?.();
     await this.#exited;
@@ -91,6 +106,10 @@ export class Thread<C extends Commands, Event> {
 
   #receive(message: ThreadMessage): void {
     if (message.type === 'event') return this.onEvent(message.event as Event);
+    if (message.type === 'started') {
+      this.#threadId = message.threadId;
+      return;
+    }
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.type === 'answer') waiting?.resolve(message.answer);

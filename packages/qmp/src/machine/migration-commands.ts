@@ -1,5 +1,6 @@
 import {
   type MigrationStatus,
+  PAGE_MAP_CELLS_MAX,
   parameterRules,
   sourceTransitions,
   unsupportedParameters,
@@ -8,6 +9,7 @@ import {
 import type { ArgumentsSchema } from '../arguments.ts';
 import { type CommandTable, defineCommand } from '../command-table.ts';
 import type { Machine } from './machine.ts';
+import { QmpError } from '../errors.ts';
 import { addressArguments, migrationAddress, uriAddress } from './migration-address.ts';
 
 /** Any value here: the engine names the parameter, its range and its unit when it refuses one. */
@@ -58,6 +60,11 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       run: ({ uri }) => migrations.recoverAt(uriAddress(uri)),
     }),
     'query-migrate': { run: () => migrations.info() },
+    /** Ours. At most so many cells, for all of guest RAM. */
+    'x-query-page-map': defineCommand({
+      arguments: { cells: { type: 'int' } },
+      run: ({ cells }) => migrations.pageMap(checkCells(cells)),
+    }),
     'migrate-set-capabilities': defineCommand({
       arguments: {
         capabilities: {
@@ -83,4 +90,9 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
     },
     'query-migrate-parameters': { run: () => migrations.parameters },
   };
+}
+
+function checkCells(cells: number): number {
+  if (cells >= 1 && cells <= PAGE_MAP_CELLS_MAX) return cells;
+  throw new QmpError('GenericError', `Parameter 'cells' expects 1 to ${PAGE_MAP_CELLS_MAX}`);
 }

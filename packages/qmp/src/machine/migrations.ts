@@ -8,6 +8,8 @@ import {
   type DestinationStatus,
   isRunning,
   type MigrationStatus,
+  type PageMap,
+  pageMap,
   parameterDefaults,
   type Parameters,
   type SourceInfo,
@@ -85,6 +87,12 @@ export class Migrations {
 
   async info(): Promise<SourceInfo | DestinationInfo> {
     return this.#outgoing?.info() ?? (await this.#incoming?.info()) ?? {};
+  }
+
+  /** As query-migrate: of the last migration that went out, else of the one that came in. */
+  pageMap(cellsMax: number): PageMap {
+    const migration = this.#outgoing ?? this.#incoming;
+    return migration?.pageMap(cellsMax) ?? pageMap('none', this.#control.ram, cellsMax, {});
   }
 
   get capabilities(): Capabilities {

@@ -40,6 +40,10 @@ export class RunControl {
     return this.#runs;
   }
 
+  get ram(): Guest['ram'] {
+    return this.#guest.ram;
+  }
+
   get hasRun(): boolean {
     return this.#hasRun;
   }
