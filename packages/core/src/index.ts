@@ -15,6 +15,7 @@ export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
+export { trackingBlocker } from './memory/tracking-blocker.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,

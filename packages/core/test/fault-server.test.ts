@@ -92,7 +92,7 @@ test('everybody who waited for a page is told of when it has come', () => {
   settleRun(it.ledger, it.requested[0] as PageBitmap, 0, 7, 1);
   it.server.collectSettled();
   expect(it.histogram.count).toBe(2);
-  expect(it.blocktime.byThread().map(([threadId]) => threadId)).toEqual([1, 3]);
+  expect(it.blocktime.byThread().map(({ threadId }) => threadId)).toEqual([1, 3]);
 });
 
 test('without a link faults are kept, and asked for when there is one, on each link once', () => {

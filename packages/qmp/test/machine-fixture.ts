@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { QmpClient } from '../src/client.ts';
 import { machineCommands } from '../src/machine/machine-commands.ts';
+import { machineEvents } from '../src/machine/machine-events.ts';
 import { Machine, type MachineOptions } from '../src/machine/machine.ts';
 import { QmpServer } from '../src/server.ts';
 import { FakeGuest } from './fake-guest.ts';
@@ -26,7 +27,7 @@ export class MachineFixture implements AsyncDisposable {
   ): Promise<MachineFixture> {
     const guest = new FakeGuest(options);
     const machine = new Machine({ guest, name: 'fake', vcpus: 1, ...options });
-    const server = new QmpServer({ commands: machineCommands(machine) });
+    const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
     machine.on('event', (event, data) => server.emit(event, data));
     const directory = mkdtempSync(join(tmpdir(), 'godwit-machine-'));
     const address = await server.listen(`unix:${join(directory, 'qmp')}`);

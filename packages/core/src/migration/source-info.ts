@@ -1,3 +1,4 @@
+import type { Parameters } from '../parameters.ts';
 import type { DowntimeParts } from './downtime-parts.ts';
 import type { RamInfo, SourceStatistics } from './source-statistics.ts';
 import { isInPostcopy, type SourceStatus } from './status.ts';
@@ -22,22 +23,24 @@ const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'c
 export function sourceInfo(
   status: SourceStatus,
   statistics: SourceStatistics,
+  parameters: Parameters,
   error: Error | undefined,
 ): SourceInfo {
   const description = error === undefined ? {} : { 'error-desc': error.message };
   if (status === 'none') return description;
   if (withoutFigures.has(status)) return { status, ...description };
   const isOver = isInPostcopy(status) || status === 'completed';
-  const { setupMillis = 0, totalMillis, expectedDowntimeMillis } = statistics;
+  const { setupMillis = 0, totalMillis } = statistics;
+  // As in QEMU, what is allowed until there is a measurement.
+  const { expectedDowntimeMillis = parameters['downtime-limit'] } = statistics;
   return {
     status,
     ...description,
     'setup-time': Math.round(setupMillis),
     'total-time': Math.round(totalMillis),
-    ...(isOver || expectedDowntimeMillis === undefined
-      ? {}
+    ...(isOver
+      ? downtimeInfo(statistics)
       : { 'expected-downtime': Math.round(expectedDowntimeMillis) }),
-    ...(isOver ? downtimeInfo(statistics) : {}),
     ram: statistics.ram(),
   };
 }

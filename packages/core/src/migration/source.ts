@@ -16,6 +16,7 @@ import {
   type SourceSession,
   takeUp,
 } from './recovery.ts';
+import * as refusals from './refusals.ts';
 import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
 import {
   handshake,
@@ -28,7 +29,7 @@ import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
-import { type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
+import { isRunning, type SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
 import { discardStale, prepareSwitchover, stopGuest } from './switchover.ts';
 
 /**
@@ -95,7 +96,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   }
 
   info(): SourceInfo {
-    return sourceInfo(this.status, this.#statistics, this.#error);
+    return sourceInfo(this.status, this.#statistics, this.#parameters, this.#error);
   }
 
   setParameters(parameters: Parameters): void {
@@ -106,9 +107,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   /** A wish, as in QEMU: if precopy converges first, the migration completes as precopy. */
   startPostcopy(): void {
-    if (!this.#options.capabilities['postcopy-ram']) {
-      throw new MigrationError('ERR_STATE', "capability 'postcopy-ram' must be on before migrate");
-    }
+    if (!this.#options.capabilities['postcopy-ram']) throw refusals.postcopyIsOff();
     this.#postcopyWanted = true;
     if (this.#status.is('setup', 'active')) this.#link?.stopTransfer();
   }
@@ -116,11 +115,8 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Gives up before the order to run; afterwards refused. Wait for `cancelled`. */
   cancel(): void {
     if (this.#status.is('none', 'cancelling', 'cancelled', 'completed', 'failed')) return;
-    const { status } = this;
-    if (this.#handedOver || !this.#status.can('cancelling')) {
-      const message = `cannot cancel in ${status}: the guest may run at the destination; recovery (migrate with resume) ends it`;
-      throw new MigrationError('ERR_STATE', message);
-    }
+    const isOurs = !this.#handedOver && this.#status.can('cancelling');
+    if (!isOurs) throw refusals.cannotCancel(this.status);
     this.#status.leaveFor('cancelling');
     const reason = new MigrationError('ERR_CANCELLED', 'the migration was cancelled');
     this.#attempt.abort(reason);
@@ -132,21 +128,20 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Breaks the link in postcopy, or an attempt at recovery; leads to postcopy-paused. */
   pause(): void {
     if (!this.#status.is('postcopy-active', 'postcopy-recover', 'postcopy-recover-setup')) {
-      const message = `migrate-pause is only possible in postcopy, not in ${this.status}`;
-      throw new MigrationError('ERR_STATE', message);
+      throw refusals.cannotPause(this.status);
     }
-    const message = 'the migration was paused by the user';
-    const reason = new MigrationError('ERR_POSTCOPY_PAUSED_BY_USER', message);
-    this.#attempt.abort(reason);
-    this.#link?.drop(reason);
+    this.#break(refusals.pausedByUser());
+  }
+
+  /** Shuts down every channel, or the dialling of one: the migration notices a lost link. */
+  yank(): void {
+    if (isRunning(this.status)) this.#break(refusals.yanked());
   }
 
   /** `migrate` with resume: tries one new link; the outcome is an event. */
   resume(address: Address): void {
-    if (!this.#status.is('postcopy-paused') || this.#resume === undefined) {
-      throw new MigrationError('ERR_STATE', 'Cannot resume if there is no paused migration');
-    }
     const resume = this.#resume;
+    if (resume === undefined || !this.#status.is('postcopy-paused')) throw refusals.cannotResume();
     this.#resume = undefined;
     this.#attempt = new AbortController();
     this.#status.move('postcopy-paused', 'postcopy-recover-setup');
@@ -269,6 +264,11 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     await resumeLink(context);
     this.#status.move('postcopy-recover', 'postcopy-active');
     await postcopy(context);
+  }
+
+  #break(reason: Error): void {
+    this.#attempt.abort(reason);
+    this.#link?.drop(reason);
   }
 
   /** The guest is ours, as it was; the destination is told, if it still listens. */

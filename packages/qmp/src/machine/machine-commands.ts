@@ -2,8 +2,9 @@ import type { CommandTable } from '../command-table.ts';
 import { guestCommands } from './guest-commands.ts';
 import type { Machine } from './machine.ts';
 import { migrationCommands } from './migration-commands.ts';
+import { yankCommands } from './yank-commands.ts';
 
 /** All that a QMP server for this machine answers beside what every server does. */
 export function machineCommands(machine: Machine): CommandTable {
-  return { ...guestCommands(machine), ...migrationCommands(machine) };
+  return { ...guestCommands(machine), ...migrationCommands(machine), ...yankCommands(machine) };
 }

@@ -16,6 +16,7 @@ import {
 import type { Address } from '@godwit/transport';
 
 import { QmpError } from '../errors.ts';
+import { Blockers } from './blockers.ts';
 import type { RunControl } from './run-control.ts';
 
 export interface MigrationsOptions {
@@ -23,6 +24,11 @@ export interface MigrationsOptions {
   readonly vcpus: number;
   readonly incoming: boolean;
 }
+
+/** What query-migrate answers. */
+export type MigrationInfo = (SourceInfo | DestinationInfo) & {
+  readonly 'blocked-reasons'?: readonly string[];
+};
 
 /** What the owner does with what happens here. */
 export interface MigrationsOwner {
@@ -46,12 +52,18 @@ export class Migrations {
   #incoming: DestinationMigration | undefined;
   /** Until the incoming migration that has brought the guest is dismissed. */
   #isExpected: boolean;
+  /** One has brought the guest, and was dismissed. */
+  #hasArrived = false;
+  readonly #blockers: Blockers;
 
   constructor(control: RunControl, options: MigrationsOptions, owner: MigrationsOwner) {
     this.#control = control;
     this.#options = options;
     this.#owner = owner;
     this.#isExpected = options.incoming;
+    this.#blockers = new Blockers(control.engineGuest().ram, () => {
+      return this.isAwaited ? undefined : this.#incoming?.status;
+    });
   }
 
   /** The guest is still to arrive. */
@@ -76,8 +88,20 @@ export class Migrations {
     return this.#outgoing?.status ?? this.#incoming?.status ?? 'none';
   }
 
-  async info(): Promise<SourceInfo | DestinationInfo> {
-    return this.#outgoing?.info() ?? (await this.#incoming?.info()) ?? {};
+  async info(): Promise<MigrationInfo> {
+    const info = this.#outgoing?.info() ?? (await this.#incoming?.info()) ?? {};
+    const reasons = this.#blockers.reasons();
+    return reasons.length === 0 ? info : { ...info, 'blocked-reasons': reasons };
+  }
+
+  /** A migration runs, in either direction, whose channels `yank` may shut down. */
+  get canYank(): boolean {
+    return isRunning(this.status);
+  }
+
+  /** Shuts down every channel of the migration that runs. Where that leads depends on how far it is. */
+  yank(): void {
+    (this.#outgoing ?? this.#incoming)?.yank();
   }
 
   get capabilities(): Capabilities {
@@ -103,11 +127,11 @@ export class Migrations {
   async start(address: Address): Promise<void> {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
-    // Memory that is still arriving cannot leave; QEMU looks at the outgoing side only.
-    if (this.#incoming !== undefined && isRunning(this.#incoming.status)) throw inProgress();
     if (this.hasLeft) {
       throw refuse("Can't migrate the vm that was paused due to previous migration");
     }
+    const [blocked] = this.#blockers.look();
+    if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
     const outgoing = new SourceMigration(this.#control.engineGuest(), {
@@ -149,9 +173,20 @@ export class Migrations {
   pause(): void {
     const migration = this.#outgoing ?? this.#incoming;
     if (migration === undefined) {
-      throw refuse('migrate-pause is only possible in postcopy, and there is no migration');
+      throw refuse(
+        'migrate-pause is currently only supported during postcopy-active or postcopy-recover ' +
+          'state, and there is no migration',
+      );
     }
     migration.pause();
+  }
+
+  /** @throws {QmpError} this is no process, or not the time, to wait for a source. */
+  refuseListening(): void {
+    if (this.#hasArrived || (this.#incoming !== undefined && this.#incoming.status !== 'failed')) {
+      throw refuse('The incoming migration has already been started');
+    }
+    if (!this.isAwaited) throw refuse("'-incoming' was not specified on the command line");
   }
 
   /**
@@ -161,11 +196,8 @@ export class Migrations {
    * @returns the address, with the port that the system chose.
    */
   async listen(address: Address, exitOnError: boolean): Promise<Address> {
+    this.refuseListening();
     const old = this.#incoming;
-    if (old !== undefined && old.status !== 'failed') {
-      throw refuse('The incoming migration has already been started');
-    }
-    if (!this.isAwaited) throw refuse("'-incoming' was not specified on the command line");
     await old?.close();
     const incoming = this.#newIncoming();
     incoming.on('status', (status) => this.#incomingChanged(incoming, status, exitOnError));
@@ -181,11 +213,17 @@ export class Migrations {
     }
   }
 
+  /** @throws {QmpError} nothing waits here to be recovered. */
+  refuseRecovery(): void {
+    if (this.#incoming?.status === 'postcopy-paused') return;
+    throw refuse('Migrate recover can only be run when postcopy is paused.');
+  }
+
+  /** Accepts the recovery on this address instead. @throws as `refuseRecovery`. */
   async recoverAt(address: Address): Promise<void> {
-    if (this.#incoming === undefined) {
-      throw refuse('Migrate recover can only be run when postcopy is paused.');
-    }
-    this.#owner.listening(await this.#incoming.recoverAt(address));
+    this.refuseRecovery();
+    const bound = await this.#incoming?.recoverAt(address);
+    if (bound !== undefined) this.#owner.listening(bound);
   }
 
   /**
@@ -208,6 +246,7 @@ export class Migrations {
   async #dismissIncoming(): Promise<void> {
     const arrived = this.#incoming;
     this.#isExpected = false;
+    this.#hasArrived ||= arrived !== undefined;
     this.#incoming = undefined;
     await arrived?.close();
   }
