@@ -1,5 +1,5 @@
 import type { ArgumentsSchema, ArgumentSpec, ObjectSpec } from './arguments.ts';
-import type { CommandTable, EventTable } from './command-table.ts';
+import type { Command, CommandTable, EventTable } from './command-table.ts';
 
 /** One entity of query-qmp-schema: a command, an event or a type. */
 export type SchemaInfo = { readonly name: string } & (
@@ -42,17 +42,24 @@ interface MemberInfo {
  */
 export function introspect(commands: CommandTable, events: EventTable): SchemaInfo[] {
   const types = new TypeNames();
-  const commandInfos = Object.entries(commands).map(([name, command]): SchemaInfo => {
-    const argType = types.ofMembers(command.arguments ?? {});
-    const retType = command.returns === undefined ? types.ofMembers({}) : types.of(command.returns);
-    const info = { 'arg-type': argType, 'ret-type': retType };
-    const oob = command.oob === true ? { 'allow-oob': true as const } : {};
-    return { name, 'meta-type': 'command', ...info, ...oob };
+  const commandInfos = Object.entries(commands).map(([name, command]) => {
+    return commandInfo(name, command, types);
   });
   const eventInfos = Object.entries(events).map(([name, data]): SchemaInfo => {
     return { name, 'meta-type': 'event', 'arg-type': types.ofMembers(data) };
   });
   return [...commandInfos, ...eventInfos, ...types.infos()];
+}
+
+function commandInfo(name: string, command: Command, types: TypeNames): SchemaInfo {
+  const { arguments: args = {}, returns, oob = false } = command;
+  return {
+    name,
+    'meta-type': 'command',
+    'arg-type': types.ofMembers(args),
+    'ret-type': returns === undefined ? types.ofMembers({}) : types.of(returns),
+    ...(oob ? { 'allow-oob': true } : {}),
+  };
 }
 
 /** QEMU's names for what JSON has by itself; all whole numbers are one type. */
@@ -118,8 +125,8 @@ class TypeNames {
     return Object.entries(members)
       .filter(([, spec]) => spec.type !== 'unsupported')
       .map(([name, spec]) => {
-        const optional = spec.optional === true ? { default: null } : {};
-        return { name, type: this.of(spec), ...optional };
+        const type = this.of(spec);
+        return spec.optional === true ? { name, type, default: null } : { name, type };
       });
   }
 

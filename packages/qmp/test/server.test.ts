@@ -135,9 +135,13 @@ test('the built-in commands tell the version and every command', async () => {
   const [version, names] = await client.messages(2);
   expect(version).toEqual({ return: greeting.QMP.version });
   expect(names).toEqual({
-    return: ['qmp_capabilities', 'query-version', 'query-commands', ...Object.keys(commands)].map(
-      (name) => ({ name }),
-    ),
+    return: [
+      'qmp_capabilities',
+      'query-version',
+      'query-commands',
+      'query-qmp-schema',
+      ...Object.keys(commands),
+    ].map((name) => ({ name })),
   });
 });
 
