@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   attempt,
+  inScene,
   type SourceState,
   sourceScenes,
   statusIn,
@@ -8,7 +9,7 @@ import {
   tableCommands,
 } from '../support/command-matrix.ts';
 import type { GuestProcess } from '../support/guest-process.ts';
-import { type Pair, withPair } from '../support/pair.ts';
+import type { Pair } from '../support/pair.ts';
 
 /*
  * Which command is allowed in which state: QEMU's table, cell by cell, on real migrations. Where ours
@@ -129,16 +130,6 @@ const onDestination: Record<TableCommand, Record<DestinationScene, Cell>> = {
 function onEach(cell: Cell, but: Partial<Record<DestinationScene, Cell>> = {}) {
   const all = Object.keys(destinationStates).map((scene) => [scene, cell]);
   return { ...Object.fromEntries(all), ...but } as Record<DestinationScene, Cell>;
-}
-
-/** Plays the scene on a pair of its own, then the act. */
-async function inScene(state: SourceState, act: (pair: Pair) => Promise<void>): Promise<void> {
-  const scene = sourceScenes[state];
-  await withPair(scene.options, async (pair) => {
-    await using stage = await scene.enter(pair);
-    await act(pair);
-    await stage?.[Symbol.asyncDispose]();
-  });
 }
 
 async function status(guest: GuestProcess): Promise<string | undefined> {

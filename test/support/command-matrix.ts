@@ -1,7 +1,7 @@
 import { refusedAddress } from './addresses.ts';
 import { silentListener } from './bad-listeners.ts';
 import type { GuestProcess } from './guest-process.ts';
-import type { Pair, PairOptions } from './pair.ts';
+import { type Pair, type PairOptions, withPair } from './pair.ts';
 import { CALM_RATE, crawling, endless, fast } from './parameters.ts';
 
 /** Brings a pair into a state that stays until somebody does something, and undoes its own doing. */
@@ -113,6 +113,19 @@ export const sourceScenes = {
 } as const satisfies Record<string, Scene>;
 
 export type SourceState = keyof typeof sourceScenes;
+
+/** Plays the scene on a pair of its own, then the act. */
+export async function inScene(
+  state: SourceState,
+  act: (pair: Pair) => Promise<void>,
+): Promise<void> {
+  const scene = sourceScenes[state];
+  await withPair(scene.options, async (pair) => {
+    await using stage = await scene.enter(pair);
+    await act(pair);
+    await stage?.[Symbol.asyncDispose]();
+  });
+}
 
 /** What query-migrate says in a state. */
 export function statusIn(state: SourceState): string | undefined {
