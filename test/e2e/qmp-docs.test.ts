@@ -2,7 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { GuestProcess } from '../support/guest-process.ts';
 import { HostileClient } from '../support/hostile-client.ts';
-import { difference, isEvent, readTranscript, type TranscriptLine } from '../support/qmp-transcript.ts';
+import {
+  difference,
+  isEvent,
+  readTranscript,
+  type TranscriptLine,
+} from '../support/qmp-transcript.ts';
 import { TestDirectory } from '../support/test-directory.ts';
 
 const DOCUMENT = new URL('../../docs/QMP.md', import.meta.url);

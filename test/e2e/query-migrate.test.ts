@@ -16,10 +16,8 @@ interface FaultFigures {
 }
 
 const before = ['status', 'setup-time', 'total-time', 'expected-downtime', 'ram'];
-const after = [
-  ...['status', 'setup-time', 'total-time', 'ram'],
-  ...['downtime', 'x-downtime-us', 'x-downtime-parts'],
-];
+const downtime = ['downtime', 'x-downtime-us', 'x-downtime-parts'];
+const after = ['status', 'setup-time', 'total-time', 'ram', ...downtime];
 
 /** What a source tells in each state, no more and no less. */
 const told: Record<SourceState, readonly string[]> = {
@@ -104,25 +102,25 @@ test('a destination with postcopy-blocktime tells how long its faults took', asy
   });
 });
 
-const figures = [
+const figures = new Set([
   'postcopy-blocktime',
   'postcopy-vcpu-blocktime',
   'postcopy-latency',
   'postcopy-latency-dist',
   'postcopy-vcpu-latency',
-];
+]);
 
 test('without postcopy-blocktime, or without a postcopy, it tells none of that', async () => {
   await withPair(faulting, async (pair) => {
     await postcopyWithFaults(pair);
     const names = Object.keys(await query(pair.destination));
-    expect(names.filter((name) => figures.includes(name))).toEqual([]);
+    expect(names.filter((name) => figures.has(name))).toEqual([]);
   });
   await withPair({ parameters: fast }, async (pair) => {
     await pair.destination.setCapabilities({ 'postcopy-blocktime': true });
     await pair.migrate();
     await pair.waitForBoth('completed');
     const names = Object.keys(await query(pair.destination));
-    expect(names.filter((name) => figures.includes(name))).toEqual([]);
+    expect(names.filter((name) => figures.has(name))).toEqual([]);
   });
 });

@@ -34,7 +34,12 @@ export class HostileClient implements AsyncDisposable {
     const taken = new AbortController();
     const { signal } = taken;
     const ends = ['drain', 'close'].map((name) => once(this.socket, name, { signal }));
-    await within(Promise.race(ends), 'room to write', 30_000);
+    // An error is the end of the connection as well: 'close' follows.
+    await within(
+      Promise.race(ends).catch(() => undefined),
+      'room to write',
+      30_000,
+    );
     taken.abort();
     await Promise.allSettled(ends);
   }
@@ -71,7 +76,11 @@ export class HostileClient implements AsyncDisposable {
     if (this.socket.closed) throw new Error('the server has closed the connection');
     const seen = new AbortController();
     const ends = ['data', 'close'].map((name) => once(this.socket, name, { signal: seen.signal }));
-    await within(Promise.race(ends), 'a reply', 30_000);
+    await within(
+      Promise.race(ends).catch(() => undefined),
+      'a reply',
+      30_000,
+    );
     seen.abort();
     await Promise.allSettled(ends);
   }
