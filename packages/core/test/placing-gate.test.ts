@@ -87,3 +87,12 @@ test('closing waits no longer than the link lives', async () => {
   gate.breakLink();
   expect(await answer).toContain('the link ended');
 });
+
+test('whether requested pages have a channel of their own holds for one link', () => {
+  const gate = openGate();
+  expect(gate.isUrgentSeparate).toBe(false);
+  gate.isUrgentSeparate = true;
+  expect(new PlacingGate(gate.buffer).isUrgentSeparate).toBe(true);
+  gate.openLink(Placing.BY_FAULT);
+  expect(gate.isUrgentSeparate).toBe(false);
+});

@@ -8,6 +8,7 @@ import {
 import { expect, onTestFinished, test } from 'vitest';
 import type { GuestError } from '../src/errors.ts';
 import { PAGE_BYTES } from '../src/pages/memory-pages.ts';
+import { rehearseVcpu } from '../src/vcpu/rehearse-vcpu.ts';
 import { VcpuThread } from '../src/vcpu/vcpu-thread.ts';
 import { realGuest, realRam, reachSteps, runSteps } from './real-ram.ts';
 
@@ -105,3 +106,7 @@ function abortSoon(reason: Error): AbortSignal {
   setTimeout(() => controller.abort(reason), 20);
   return controller.signal;
 }
+
+test('a rehearsal takes every workload through its paces and ends', () => {
+  expect(() => rehearseVcpu()).not.toThrow();
+});

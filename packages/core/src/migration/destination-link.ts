@@ -92,6 +92,7 @@ export class DestinationLink implements AsyncDisposable {
   /** Page requests flow from now on, beginning with those that were never answered. */
   async serveFaults(): Promise<void> {
     if (this.#urgent === undefined) this.#main.limitUnread(UNREAD_BYTES_SHARED);
+    this.#threads.gate.isUrgentSeparate = this.#urgent !== undefined;
     await this.#write(this.#threads.fault.call('serve', undefined));
   }
 

@@ -14,12 +14,10 @@ import type { SourceThreads } from './source-threads.ts';
 type TransferRequest = Pick<TransferOrder, 'rate' | 'pass'>;
 
 /**
- * What may wait in a socket in front of the next requested page: on the main channel when requested
- * pages take it too, and when they only share the link; on the urgent channel, of neighbours.
+ * What may wait in a socket in front of the next requested page: of the bulk, when requested pages take
+ * the same channel and when they only share the link; and on the urgent channel, of neighbours.
  */
-const UNSENT_BYTES_SHARED = 128 * 1024;
-const UNSENT_BYTES = 512 * 1024;
-const UNSENT_BYTES_URGENT = 128 * 1024;
+const UNSENT_BYTES = 128 * 1024;
 
 /**
  * One connection of the source to its destination, from the opened main channel to its end. Whatever
@@ -72,9 +70,7 @@ export class SourceLink implements AsyncDisposable {
       urgent?.shutdown(); // before a thread could wait for a peer that reads nothing
       throw this.#lost;
     }
-    const unsent = urgent === undefined ? UNSENT_BYTES_SHARED : UNSENT_BYTES;
-    for (const channel of [this.#main, ...this.#pages]) channel.limitUnsent(unsent);
-    urgent?.limitUnsent(UNSENT_BYTES_URGENT);
+    for (const channel of this.#channels()) channel.limitUnsent(UNSENT_BYTES);
     this.#threads.control.urgentDescriptor = urgent?.descriptor ?? -1;
   }
 

@@ -11,7 +11,7 @@ import type { FaultCommands, FaultData, FaultEvent } from './fault-api.ts';
 import { FaultServer } from './fault-server.ts';
 import { rehearseFaults } from './rehearsal.ts';
 import { describeFailure, servePending, tell } from './serve-thread.ts';
-import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
+import { URGENT_SLICE_MICROS } from './priorities.ts';
 
 /*
  * The destination's writer of the return path: it sleeps on the userfaultfd and on an eventfd for the

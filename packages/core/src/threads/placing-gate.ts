@@ -22,7 +22,8 @@ const USERFAULTFD = 1;
 const BROKEN = 2;
 const ARRIVALS = 3;
 const PAGE_CHANNELS = 4;
-const BUSY = 5;
+const URGENT_SEPARATE = 5;
+const BUSY = 6;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -37,6 +38,7 @@ const SLEEP_MILLIS_MAX = 1000;
  * | broken | main thread: 1 when the link is dropped, 0 before the next one is read | readers that wait |
  * | arrivals | every reader, counting up at each sync point; main thread between two links | readers |
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
+ * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
  * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
@@ -71,6 +73,15 @@ export class PlacingGate {
     Atomics.store(this.#words, PAGE_CHANNELS, count);
   }
 
+  /** Requested pages have a channel and a reader of their own: the others may let them go first. */
+  get isUrgentSeparate(): boolean {
+    return Atomics.load(this.#words, URGENT_SEPARATE) === 1;
+  }
+
+  set isUrgentSeparate(separate: boolean) {
+    Atomics.store(this.#words, URGENT_SEPARATE, separate ? 1 : 0);
+  }
+
   get mode(): Placing {
     return Atomics.load(this.#words, MODE) as Placing;
   }
@@ -79,6 +90,7 @@ export class PlacingGate {
   openLink(mode: Placing): void {
     Atomics.store(this.#words, MODE, mode);
     Atomics.store(this.#words, ARRIVALS, 0);
+    this.isUrgentSeparate = false;
     Atomics.store(this.#words, BROKEN, 0);
   }
 

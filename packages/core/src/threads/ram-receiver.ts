@@ -24,7 +24,7 @@ import { Placing, PlacingGate } from './placing-gate.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
 import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
-import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
+import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
 
 /*
  * The destination's reader of the main channel; other threads of the same kind read the urgent channel
@@ -33,6 +33,8 @@ import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
 
 const STAGING_BYTES = 1024 * 1024;
 const READ_AHEAD_BYTES = 64 * 1024;
+/** In postcopy: what one read takes is not interrupted by who is woken meanwhile. */
+const READ_AHEAD_BYTES_POSTCOPY = 256 * 1024;
 const LONG_RUN_BYTES = 256 * 1024;
 
 const data = workerData as RamReceiverData;
@@ -114,6 +116,7 @@ function receiveRun(reader: FrameReader): void {
     // The urgent channel is open before postcopy listens, and silent until then.
     const isEarly = role === 'urgent' && placing !== Placing.BY_FAULT;
     if (placing === Placing.CLOSED || isEarly) throw unexpected(header);
+    if (role !== 'urgent' && placing === Placing.BY_FAULT && gate.isUrgentSeparate) yieldToGuest();
     reader.readAheadBytes = readAheadAfter(header, placing);
     const isZero = header.type === FrameType.ZERO;
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
@@ -125,7 +128,7 @@ function receiveRun(reader: FrameReader): void {
 
 /** Pages that go straight into guest memory are copied once more where they were read ahead. */
 function readAheadAfter(header: FrameHeader, placing: Placing): number {
-  if (placing === Placing.BY_FAULT) return STAGING_BYTES;
+  if (placing === Placing.BY_FAULT) return READ_AHEAD_BYTES_POSTCOPY;
   // After a long run another one is likely: only its header is looked for.
   return header.bodyBytes >= LONG_RUN_BYTES ? FRAME_HEADER_BYTES : READ_AHEAD_BYTES;
 }

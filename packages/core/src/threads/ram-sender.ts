@@ -26,12 +26,11 @@ import { rehearseSending } from './bulk-rehearsal.ts';
  */
 
 /**
- * How much leaves in one writev while nothing waits behind it; in postcopy, where a page that is asked
- * for may be in it; and where every requested page waits for its end.
+ * How much leaves in one writev while nothing waits behind it; and in postcopy, where a page that is
+ * asked for may be in it, or waits for its end, and so does who is woken meanwhile.
  */
 const BATCH_BYTES = 1024 * 1024;
-const BATCH_BYTES_POSTCOPY = 256 * 1024;
-const BATCH_BYTES_SHARED = 128 * 1024;
+const BATCH_BYTES_POSTCOPY = 128 * 1024;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a transfer. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -207,17 +206,13 @@ function pagesPerClaim(order: TransferOrder): number {
 }
 
 function batchBytes(order: TransferOrder): number {
-  const max = order.rate === 'postcopy' ? postcopyBatchBytes() : BATCH_BYTES;
+  const max = order.rate === 'postcopy' ? BATCH_BYTES_POSTCOPY : BATCH_BYTES;
   return pacer.batchBytes(bandwidth(order), 1, max);
 }
 
 /** This thread's share of the limit, in bytes per second. */
 function bandwidth(order: TransferOrder): number {
   return control.bandwidth(order.rate) / order.senders;
-}
-
-function postcopyBatchBytes(): number {
-  return control.urgentDescriptor < 0 ? BATCH_BYTES_SHARED : BATCH_BYTES_POSTCOPY;
 }
 
 function write(frame: Uint8Array): void {

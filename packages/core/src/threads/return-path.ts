@@ -14,7 +14,7 @@ import { RequestServer } from './request-server.ts';
 import type { ReturnPathCommands, ReturnPathData, ReturnPathEvent } from './return-path-api.ts';
 import { SenderControl } from './sender-control.ts';
 import { serveThread, tell } from './serve-thread.ts';
-import { URGENT_SLICE_MICROS } from './urgent-slice.ts';
+import { URGENT_SLICE_MICROS } from './priorities.ts';
 
 /*
  * The source's reader of the return path. Requested pages leave from here, at once, on the urgent

@@ -34,7 +34,7 @@ export function runVcpu(memory: MemoryPages, control: VcpuControl, times?: StepT
 /** Makes up to `count` steps, fewer when the command changes. */
 type Walk = (command: number, count: number) => number;
 
-function pace(walk: Walk, control: VcpuControl, command: number, rate: number): void {
+export function pace(walk: Walk, control: VcpuControl, command: number, rate: number): void {
   if (rate === 0) {
     while (control.command === command) walk(command, BATCH_STEPS);
     return;
@@ -47,7 +47,7 @@ function pace(walk: Walk, control: VcpuControl, command: number, rate: number): 
   }
 }
 
-function startWalk(
+export function startWalk(
   { pageCount, segments }: MemoryPages,
   control: VcpuControl,
   { workload, seed, vcpu, vcpuCount }: VcpuProgram,
