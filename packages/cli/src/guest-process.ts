@@ -1,6 +1,6 @@
 import { allocateRam, type GuestRam, MigrationError, type RamBacking } from '@godwit/core';
 import { DummyGuest, type GuestError, type Workload } from '@godwit/guest';
-import { Machine, machineCommands, QmpServer } from '@godwit/qmp';
+import { Machine, machineCommands, machineEvents, QmpServer } from '@godwit/qmp';
 import { type Address, formatAddress, parseAddress } from '@godwit/transport';
 
 import { exitCodes, messageOf, UsageError } from './errors.ts';
@@ -50,7 +50,7 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
   const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
   const incoming = options.incoming !== undefined;
   const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming });
-  const server = new QmpServer({ commands: machineCommands(machine) });
+  const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
   machine.on('event', (event, data) => server.emit(event, data));
   machine.on('listening', (address) => rememberFile(end, address));
   machine.on('quit', (code, reason) => end.begin(code, reason));

@@ -15,6 +15,8 @@ const ram = {
   'dirty-sync-count': 3,
   'postcopy-requests': 17,
   'page-size': 4096,
+  'multifd-bytes': 0,
+  'dirty-sync-missed-zero-copy': 0,
   'pages-per-second': 61_000,
   'precopy-bytes': 209_715_200,
   'downtime-bytes': 0,

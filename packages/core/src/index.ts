@@ -24,6 +24,7 @@ export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
 export type { RamBacking, RamBlock } from './memory/ram-block.ts';
 export type { RecoveryNews } from './migration/auto-recovery.ts';
+export { trackingBlocker } from './memory/tracking-blocker.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,

@@ -8,8 +8,8 @@ test('the waits of each thread add up', () => {
   blocktime.add(8, 11, 12);
   blocktime.add(7, 20, 24);
   expect(blocktime.byThread()).toEqual([
-    [7, 7],
-    [8, 1],
+    { threadId: 7, waits: 2, millis: 7 },
+    { threadId: 8, waits: 1, millis: 1 },
   ]);
 });
 
@@ -47,7 +47,7 @@ test('the guest never stands still for longer than the vCPU that waited least', 
         freeAt[thread] = asked + length;
         stillMillis += blocktime.add(thread, asked, asked + length);
       }
-      const totals = blocktime.byThread().map(([, millis]) => millis);
+      const totals = blocktime.byThread().map(({ millis }) => millis);
       const least = totals.length < 3 ? 0 : Math.min(...totals);
       expect(stillMillis).toBeGreaterThanOrEqual(0);
       expect(stillMillis).toBeLessThanOrEqual(least);

@@ -95,7 +95,7 @@ test('everybody who waited for a page is told of when it has come', () => {
   it.server.collectSettled();
   expect(it.histogram.count).toBe(2);
   expect(pagesIn(it.faulted[0])).toEqual([7, 8]); // also those that have come since
-  expect(it.blocktime.byThread().map(([threadId]) => threadId)).toEqual([1, 3]);
+  expect(it.blocktime.byThread().map(({ threadId }) => threadId)).toEqual([1, 3]);
 });
 
 test('without a link faults are kept, and asked for when there is one, on each link once', () => {

@@ -1,14 +1,38 @@
 import { QmpError } from './errors.ts';
 
-/** What one argument may be. `size` counts bytes or anything else below zero makes no sense for. */
+/**
+ * What a value may be: an argument, a result or a member of either. Arguments are checked against it;
+ * query-qmp-schema tells both.
+ */
 export type ArgumentSpec = { readonly optional?: true } & (
-  | { readonly type: 'bool' | 'int' | 'size' | 'number' | 'any' }
-  /** With `values`, an enumeration. */
-  | { readonly type: 'str'; readonly values?: readonly string[] }
+  | {
+      /** `size` counts bytes or anything else below zero makes no sense for. */
+      readonly type: 'bool' | 'int' | 'size' | 'number' | 'any';
+    }
+  /** QEMU has it, we do not: refused by name, and query-qmp-schema does not tell it. */
+  | { readonly type: 'unsupported' }
+  /** With `values`, an enumeration; `unsupported` are those of QEMU's that are refused by name. */
+  | {
+      readonly type: 'str';
+      readonly values?: readonly string[];
+      readonly unsupported?: readonly string[];
+    }
+  | { readonly type: 'list'; readonly of: ArgumentSpec }
+  | ObjectSpec
+);
+
+export type ObjectSpec =
   /** Without `members`, any object. */
   | { readonly type: 'object'; readonly members?: ArgumentsSchema }
-  | { readonly type: 'list'; readonly of: ArgumentSpec }
-);
+  /** An object whose member `tag` says which further members it has. */
+  | {
+      readonly type: 'union';
+      readonly tag: string;
+      readonly common?: ArgumentsSchema;
+      readonly variants: Readonly<Record<string, ObjectSpec>>;
+      /** Tags of QEMU's that are refused by name. */
+      readonly unsupported?: readonly string[];
+    };
 
 export interface ArgumentsSchema {
   readonly [name: string]: ArgumentSpec;
@@ -27,7 +51,7 @@ export type ArgumentsOf<Schema extends ArgumentsSchema> = {
   ]?: ValueOf<Schema[Name]>;
 };
 
-type ValueOf<Spec extends ArgumentSpec> = Spec extends { type: 'bool' }
+export type ValueOf<Spec extends ArgumentSpec> = Spec extends { type: 'bool' }
   ? boolean
   : Spec extends { type: 'int' | 'size' | 'number' }
     ? number
@@ -35,13 +59,28 @@ type ValueOf<Spec extends ArgumentSpec> = Spec extends { type: 'bool' }
       ? Value
       : Spec extends { type: 'str' }
         ? string
-        : Spec extends { type: 'object'; members: infer Members extends ArgumentsSchema }
-          ? ArgumentsOf<Members>
-          : Spec extends { type: 'object' }
-            ? JsonObject
-            : Spec extends { type: 'list'; of: infer Of extends ArgumentSpec }
-              ? readonly ValueOf<Of>[]
+        : Spec extends { type: 'unsupported' }
+          ? undefined
+          : Spec extends { type: 'list'; of: infer Of extends ArgumentSpec }
+            ? readonly ValueOf<Of>[]
+            : Spec extends ObjectSpec
+              ? ObjectOf<Spec>
               : unknown;
+
+type ObjectOf<Spec extends ObjectSpec> = Spec extends {
+  type: 'object';
+  members: infer Members extends ArgumentsSchema;
+}
+  ? ArgumentsOf<Members>
+  : Spec extends {
+        type: 'union';
+        tag: infer Tag extends string;
+        variants: infer Variants extends Readonly<Record<string, ObjectSpec>>;
+      }
+    ? {
+        [Case in keyof Variants]: { readonly [Name in Tag]: Case } & ObjectOf<Variants[Case]>;
+      }[keyof Variants]
+    : JsonObject;
 
 /**
  * Refuses what the schema does not know, with QEMU's texts and its names for members further in:
@@ -70,6 +109,8 @@ function checkValue(spec: ArgumentSpec, value: unknown, name: string): void {
   switch (spec.type) {
     case 'any':
       return;
+    case 'unsupported':
+      throw refuse(`Parameter '${name}' is not supported`);
     case 'bool':
       if (typeof value !== 'boolean') throw wrongType(name, 'boolean');
       return;
@@ -87,14 +128,15 @@ function checkValue(spec: ArgumentSpec, value: unknown, name: string): void {
       return;
     case 'str':
       if (typeof value !== 'string') throw wrongType(name, 'string');
-      if (spec.values !== undefined && !spec.values.includes(value)) {
-        throw refuse(`Parameter '${name}' does not accept value '${value}'`);
-      }
+      if (spec.values !== undefined) checkEnum(spec.values, spec.unsupported, value, name);
       return;
     case 'object':
+    case 'union': {
       if (!isJsonObject(value)) throw wrongType(name, 'object');
-      if (spec.members !== undefined) checkMembers(spec.members, value, `${name}.`);
+      const members = membersOf(spec, value, `${name}.`);
+      if (members !== undefined) checkMembers(members, value, `${name}.`);
       return;
+    }
     case 'list':
       if (!Array.isArray(value)) throw wrongType(name, 'array');
       value.forEach((item: unknown, index) => checkValue(spec.of, item, `${name}[${index}]`));
@@ -102,6 +144,38 @@ function checkValue(spec: ArgumentSpec, value: unknown, name: string): void {
     default:
       return unknownType(spec);
   }
+}
+
+/** @returns the members that this very object may have; nothing where it may have any. */
+function membersOf(
+  spec: ObjectSpec,
+  value: JsonObject,
+  prefix: string,
+): ArgumentsSchema | undefined {
+  if (spec.type === 'object') return spec.members;
+  const { tag, common, variants, unsupported } = spec;
+  const name = prefix + tag;
+  if (!Object.hasOwn(value, tag)) throw refuse(`Parameter '${name}' is missing`);
+  const chosen = value[tag];
+  if (typeof chosen !== 'string') throw wrongType(name, 'string');
+  checkEnum(Object.keys(variants), unsupported, chosen, name);
+  const variant = variants[chosen];
+  const own = variant === undefined ? {} : (membersOf(variant, value, prefix) ?? {});
+  return { [tag]: { type: 'str' }, ...common, ...own };
+}
+
+function checkEnum(
+  values: readonly string[],
+  unsupported: readonly string[] | undefined,
+  value: string,
+  name: string,
+): void {
+  if (values.includes(value)) return;
+  if (unsupported?.includes(value) === true) {
+    const instead = values.map((it) => `'${it}'`).join(' or ');
+    throw refuse(`Parameter '${name}': '${value}' is not supported, use ${instead}`);
+  }
+  throw refuse(`Parameter '${name}' does not accept value '${value}'`);
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {

@@ -1,4 +1,4 @@
-import type { ArgumentsOf, ArgumentsSchema, JsonObject } from './arguments.ts';
+import type { ArgumentsOf, ArgumentsSchema, ArgumentSpec, JsonObject } from './arguments.ts';
 
 /** One connected client, as handlers and event filters see it. */
 export interface ClientHandle {
@@ -36,6 +36,8 @@ export interface Command {
   readonly oob?: boolean;
   /** Left out: the command takes none. */
   readonly arguments?: ArgumentsSchema;
+  /** What `run` returns, for query-qmp-schema. Left out: nothing. */
+  readonly returns?: ArgumentSpec;
   /**
    * @param args have passed `arguments`.
    * @returns anything JSON can hold; undefined is sent as `{}`.
@@ -45,6 +47,9 @@ export interface Command {
 }
 
 export type CommandTable = Readonly<Record<string, Command>>;
+
+/** Events by name, with what their `data` holds. */
+export type EventTable = Readonly<Record<string, ArgumentsSchema>>;
 
 export interface TypedCommand<Schema extends ArgumentsSchema> extends Command {
   readonly arguments: Schema;

@@ -10,6 +10,13 @@ import { encodeReply, looksOutOfBand, parseRequest, toQmpError } from './request
 /** Commands of one client that wait; it is not read from while there are so many. As QEMU's
  * QMP_REQ_QUEUE_LEN_MAX (monitor/monitor-internal.h). */
 export const QUEUE_LENGTH_MAX = 8;
+/**
+ * Bytes of commands of one client that wait or run, as they were sent; it is not read from while there
+ * are more. Parsed, a value may take thirty times its bytes.
+ */
+export const PENDING_BYTES_MAX = 256 * 1024;
+/** Out-of-band commands of one client that run; as above. */
+export const OOB_RUNNING_MAX = 8;
 /** Replies and events a client has not read; one that leaves more behind is disconnected. */
 export const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 /** How long a client may take to read its last replies once we have closed our side. */
@@ -26,7 +33,7 @@ export interface ConnectionHost {
 
 /** What waits for its turn: a request, or the answer to something that was none. */
 type Waiting =
-  | { readonly type: 'request'; readonly value: unknown }
+  | { readonly type: 'request'; readonly value: unknown; readonly byteLength: number }
   | { readonly type: 'error'; readonly error: QmpError };
 
 /**
@@ -49,6 +56,9 @@ export class Connection implements ClientHandle {
   #scheduled = false;
   /** Commands under way, out-of-band ones included. */
   #running = 0;
+  #oobRunning = 0;
+  /** Of the commands that wait and of those under way. */
+  #pendingBytes = 0;
   /** Nothing more will come; when all is answered, our side closes too. */
   #inputEnded = false;
   #closing = false;
@@ -89,11 +99,21 @@ export class Connection implements ClientHandle {
   async runNext(): Promise<void> {
     const next = this.#waiting.shift();
     this.#read();
-    if (next?.type === 'request') await this.#answer(next.value);
+    if (next?.type === 'request') await this.#answer(next);
     if (next?.type === 'error') this.send(encodeMessage(errorReply(next.error)));
     this.#scheduled = false;
+    this.#read(); // a long one may have left no room for others
     if (this.#waiting.length > 0) this.#schedule();
     this.#closeWhenAnswered();
+  }
+
+  /** Whether more may be taken in: what one client makes us hold is bounded. */
+  get #hasRoom(): boolean {
+    return (
+      this.#waiting.length < QUEUE_LENGTH_MAX &&
+      this.#oobRunning < OOB_RUNNING_MAX &&
+      this.#pendingBytes < PENDING_BYTES_MAX
+    );
   }
 
   /** Forgets what waits, sends what is written and closes. */
@@ -112,7 +132,7 @@ export class Connection implements ClientHandle {
 
   /** Takes in what has arrived, as far as there is room. */
   #read(): void {
-    while (this.#waiting.length < QUEUE_LENGTH_MAX) {
+    while (this.#hasRoom) {
       const piece = this.#splitter.next();
       if (piece === undefined) {
         this.#socket.resume();
@@ -127,8 +147,8 @@ export class Connection implements ClientHandle {
     switch (piece.type) {
       case 'value':
         if (!this.#negotiated) this.send(this.#negotiate(piece.value));
-        else if (looksOutOfBand(piece.value)) void this.#answer(piece.value);
-        else this.#wait({ type: 'request', value: piece.value });
+        else if (looksOutOfBand(piece.value)) void this.#answerOutOfBand(piece);
+        else this.#waitForTurn(piece);
         return;
       case 'malformed':
         this.#refuse(piece.reason);
@@ -184,10 +204,26 @@ export class Connection implements ClientHandle {
     this.#host.schedule(this);
   }
 
-  async #answer(value: unknown): Promise<void> {
+  async #answerOutOfBand(piece: JsonPiece & { type: 'value' }): Promise<void> {
+    this.#oobRunning += 1;
+    this.#pendingBytes += piece.byteLength;
+    await this.#answer(piece);
+    this.#oobRunning -= 1;
+    this.#read();
+  }
+
+  #waitForTurn({ value, byteLength }: JsonPiece & { type: 'value' }): void {
+    this.#pendingBytes += byteLength;
+    this.#wait({ type: 'request', value, byteLength });
+  }
+
+  /** @param request counted among the pending bytes, until it is answered. */
+  async #answer(request: { readonly value: unknown; readonly byteLength: number }): Promise<void> {
+    const { value, byteLength } = request;
     this.#running += 1;
     await this.#host.answer(value, this);
     this.#running -= 1;
+    this.#pendingBytes -= byteLength;
     this.#closeWhenAnswered();
   }
 

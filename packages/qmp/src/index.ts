@@ -21,6 +21,7 @@ export {
   type CommandContext,
   type CommandTable,
   defineCommand,
+  type EventTable,
   type ServerHandle,
 } from './command-table.ts';
 export { type WaitOptions } from './deadline.ts';
@@ -32,7 +33,9 @@ export {
   qmpSocketErrorCodes,
 } from './errors.ts';
 export { type QmpEvent, type QmpGreeting, type QmpVersion } from './messages.ts';
+export type { SchemaInfo } from './introspection.ts';
 export { machineCommands } from './machine/machine-commands.ts';
+export { machineEvents } from './machine/machine-events.ts';
 export type { MachineGuest, VerifyResult } from './machine/machine-guest.ts';
 export {
   Machine,
@@ -42,4 +45,5 @@ export {
   STOP_LIMIT_MILLIS,
 } from './machine/machine.ts';
 export type { Migrations } from './machine/migrations.ts';
+export type { MigrationInfo } from './machine/migrations-owner.ts';
 export { QmpServer, type QmpServerOptions } from './server.ts';

@@ -1,6 +1,6 @@
 /** What {@link JsonSplitter} cuts out of the bytes. */
 export type JsonPiece =
-  | { readonly type: 'value'; readonly value: unknown }
+  | { readonly type: 'value'; readonly value: unknown; readonly byteLength: number }
   /** Not JSON; reading goes on after the next newline. */
   | { readonly type: 'malformed'; readonly reason: string }
   /** A value without end; nothing more comes out, whatever goes in. */
@@ -137,7 +137,7 @@ export class JsonSplitter {
     try {
       const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
       this.#forget('between');
-      return { type: 'value', value };
+      return { type: 'value', value, byteLength: bytes.length };
     } catch (error) {
       // JSON.parse and the decoder throw nothing but what they think of these bytes.
       return this.#malformed(`JSON parse error, ${error instanceof Error ? error.message : ''}`);

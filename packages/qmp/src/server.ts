@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import PQueue from 'p-queue';
 
 import { builtinCommands } from './builtin-commands.ts';
-import type { ClientHandle, CommandTable, ServerHandle } from './command-table.ts';
+import type { ClientHandle, CommandTable, EventTable, ServerHandle } from './command-table.ts';
 import { Connection } from './connection.ts';
 import { QmpSocketError } from './errors.ts';
 import { listenOn, type Listener } from './listener.ts';
@@ -15,8 +15,10 @@ import { runRequest } from './request.ts';
 export const CLOSE_WAIT_MILLIS = 1_000;
 
 export interface QmpServerOptions {
-  /** Names in here win over the built-in query-version, query-commands and qmp_capabilities. */
+  /** Names in here win over the built-in ones: query-version, query-commands, query-qmp-schema, … */
   readonly commands: CommandTable;
+  /** What `emit` is called with, for query-qmp-schema. */
+  readonly events?: EventTable;
   readonly version?: QmpVersion;
 }
 
@@ -40,7 +42,7 @@ export class QmpServer implements ServerHandle {
 
   constructor(options: QmpServerOptions) {
     this.#version = options.version ?? DEFAULT_VERSION;
-    const builtin = builtinCommands(this.#version, () => this.#commands);
+    const builtin = builtinCommands(this.#version, () => this.#commands, options.events ?? {});
     this.#commands = { ...builtin, ...options.commands };
   }
 

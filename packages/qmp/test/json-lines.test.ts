@@ -40,10 +40,10 @@ test('values are separated by any white space, or by nothing after an object', (
 test('a value comes out with its last byte, a bare one with the byte after it', () => {
   const splitter = new JsonSplitter();
   splitter.append(Buffer.from('{"a":12} 12'));
-  expect(splitter.next()).toEqual({ type: 'value', value: { a: 12 } });
+  expect(splitter.next()).toEqual({ type: 'value', value: { a: 12 }, byteLength: 8 });
   expect(splitter.next()).toBeUndefined();
   splitter.append(Buffer.from('3\n'));
-  expect(splitter.next()).toEqual({ type: 'value', value: 123 });
+  expect(splitter.next()).toEqual({ type: 'value', value: 123, byteLength: 3 });
 });
 
 test('brackets, quotes and escapes inside strings do not end anything', () => {
@@ -96,7 +96,7 @@ test('white space and skipped lines do not count against the length', () => {
   const limits = { valueBytesMax: 16, depthMax: 4 };
   expect(split([' '.repeat(100), '}', 'x'.repeat(100), '\n1\n'], limits)).toEqual([
     { type: 'malformed', reason: "JSON parse error, stray '}'" },
-    { type: 'value', value: 1 },
+    { type: 'value', value: 1, byteLength: 1 },
   ]);
 });
 

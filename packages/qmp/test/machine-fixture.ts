@@ -4,9 +4,11 @@ import { join } from 'node:path';
 
 import { QmpClient } from '../src/client.ts';
 import { machineCommands } from '../src/machine/machine-commands.ts';
+import { machineEvents } from '../src/machine/machine-events.ts';
 import { Machine, type MachineOptions } from '../src/machine/machine.ts';
 import { QmpServer } from '../src/server.ts';
 import { FakeGuest } from './fake-guest.ts';
+import { SchemaWalker } from './schema-walker.ts';
 
 const LIMIT_MILLIS = 10_000;
 
@@ -20,18 +22,20 @@ export class MachineFixture implements AsyncDisposable {
   readonly quits: number[] = [];
   readonly directory: string;
   readonly #server: QmpServer;
+  readonly #schema: SchemaWalker;
 
   static async open(
     options: Partial<MachineOptions> & { pages?: number } = {},
   ): Promise<MachineFixture> {
     const guest = new FakeGuest(options);
     const machine = new Machine({ guest, name: 'fake', vcpus: 1, ...options });
-    const server = new QmpServer({ commands: machineCommands(machine) });
+    const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
     machine.on('event', (event, data) => server.emit(event, data));
     const directory = mkdtempSync(join(tmpdir(), 'godwit-machine-'));
     const address = await server.listen(`unix:${join(directory, 'qmp')}`);
     const client = await QmpClient.connect(address, { oob: true });
-    const fixture = new MachineFixture({ guest, machine, client, server, directory });
+    const schema = new SchemaWalker(await client.execute('query-qmp-schema'));
+    const fixture = new MachineFixture({ guest, machine, client, server, schema, directory });
     await machine.start();
     await fixture.execute('migrate-set-capabilities', {
       capabilities: [
@@ -47,15 +51,18 @@ export class MachineFixture implements AsyncDisposable {
     machine: Machine;
     client: QmpClient;
     server: QmpServer;
+    schema: SchemaWalker;
     directory: string;
   }) {
     this.guest = parts.guest;
     this.machine = parts.machine;
     this.client = parts.client;
     this.#server = parts.server;
+    this.#schema = parts.schema;
     this.directory = parts.directory;
     this.machine.on('quit', (code) => this.quits.push(code));
     this.client.on('event', ({ event, data = {} }) => {
+      this.#schema.checkEvent(event, data);
       this.events.push([event, ...Object.values(data).map(String)].join(' '));
     });
   }
@@ -64,8 +71,11 @@ export class MachineFixture implements AsyncDisposable {
     return `unix:${join(this.directory, 'migration')}`;
   }
 
-  execute(command: string, args?: Record<string, unknown>): Promise<unknown> {
-    return this.client.execute(command, args);
+  /** What comes back must be of the type that query-qmp-schema tells, whatever the test looks at. */
+  async execute(command: string, args?: Record<string, unknown>): Promise<unknown> {
+    const result = await this.client.execute(command, args);
+    this.#schema.checkResult(command, result);
+    return result;
   }
 
   /** Waits for a guest at `uri`, and stays when it fails. */

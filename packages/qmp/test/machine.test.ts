@@ -2,6 +2,7 @@ import type { PageMap } from '@godwit/core';
 import { expect, test, vi } from 'vitest';
 
 import { MachineFixture } from './machine-fixture.ts';
+import { SilentListener } from './silent-listener.ts';
 
 /** So slow that a guest of MANY_PAGES stays where it is until somebody does something. */
 const SLOWLY = { 'max-bandwidth': 100_000, 'max-postcopy-bandwidth': 100_000 };
@@ -38,14 +39,16 @@ test('without a migration, what needs one is refused', async () => {
   const resume = { uri: 'unix:/nowhere', resume: true };
   expect(await it.refusal('migrate', resume)).toContain('no paused migration');
   expect(await it.refusal('migrate-start-postcopy')).toContain('after migration has been started');
-  expect(await it.refusal('migrate-pause')).toContain('only possible in postcopy');
+  expect(await it.refusal('migrate-pause')).toContain('only supported during postcopy-active');
   const state = { state: 'pre-switchover' };
   expect(await it.refusal('migrate-continue', state)).toBe('Migration not in expected state: none');
   const uri = { uri: 'unix:/nowhere' };
   expect(await it.refusal('migrate-recover', uri)).toContain('postcopy is paused');
   expect(await it.refusal('migrate-incoming', uri)).toContain("'-incoming' was not specified");
   expect(await it.refusal('migrate', {})).toContain("need either 'uri' or 'channels'");
-  expect(await it.refusal('yank')).toContain('has not been found');
+  expect(await it.execute('query-yank')).toEqual([]);
+  const yank = it.client.execute('yank', { instances: [{ type: 'migration' }] });
+  await expect(yank).rejects.toMatchObject({ class: 'DeviceNotFound', desc: 'Instance not found' });
 });
 
 test('stop and cont are told, and a guest that was never run says so', async () => {
@@ -61,7 +64,7 @@ test('stop and cont are told, and a guest that was never run says so', async () 
 test('a guest that is still to arrive is neither run, nor verified, nor sent on', async () => {
   await using it = await MachineFixture.open({ incoming: true });
   expect(await it.status()).toBe('inmigrate');
-  expect(await it.refusal('cont')).toBe(WAITING);
+  expect(await it.execute('cont')).toEqual({}); // takes a stop back, no more
   expect(await it.refusal('x-guest-verify')).toBe(WAITING);
   expect(await it.refusal('migrate', { uri: 'unix:/nowhere' })).toBe(WAITING);
   expect(it.guest.calls).toEqual([]);
@@ -137,7 +140,87 @@ test('a parameter that is a switch is set and told as one', async () => {
   const parameters = await it.execute('query-migrate-parameters');
   expect(parameters).toMatchObject({ 'cpu-throttle-tailslow': true, 'max-cpu-throttle': 99 });
   const number = { 'cpu-throttle-tailslow': 1 };
-  expect(await it.refusal('migrate-set-parameters', number)).toContain('expects true or false');
+  expect(await it.refusal('migrate-set-parameters', number)).toContain('boolean');
+});
+
+test('a destination told to stop and then to go on runs the guest when it arrives', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await destination.execute('stop');
+  await destination.execute('cont');
+  expect(destination.guest.calls).not.toContain('resume');
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect(await destination.status()).toBe('running');
+});
+
+test('the state is looked at before the address is, as QEMU does', async () => {
+  await using it = await MachineFixture.open();
+  const bad = { uri: 'carrier-pigeon:7' };
+  expect(await it.refusal('migrate-incoming', bad)).toContain("'-incoming' was not specified");
+  expect(await it.refusal('migrate-recover', bad)).toContain('when postcopy is paused');
+  expect(await it.refusal('migrate', { ...bad, resume: true })).toContain('unknown migration');
+});
+
+test('memory that is still to arrive blocks the way on, and query-migrate says so', async () => {
+  await using pair = await openPair({ pages: MANY_PAGES });
+  const { source, destination, uri } = pair;
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await source.execute('migrate-start-postcopy');
+  await destination.reaches('postcopy-active');
+  await source.reaches('postcopy-active');
+  const reason = expect.stringContaining('still to arrive (incoming migration: postcopy-active)');
+  const info = await destination.execute('query-migrate');
+  expect(info).toMatchObject({ status: 'postcopy-active', 'blocked-reasons': [reason] });
+  expect(await destination.refusal('migrate', { uri })).toEqual(reason);
+  expect(await source.execute('query-migrate')).not.toHaveProperty('blocked-reasons');
+  await source.execute('migrate-set-parameters', FAST);
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect(await destination.execute('query-migrate')).not.toHaveProperty('blocked-reasons');
+});
+
+test('yank breaks a migration that runs, and the guest stays where it is', async () => {
+  await using pair = await openPair({ pages: MANY_PAGES });
+  const { source, destination, uri } = pair;
+  const yank = { instances: [{ type: 'migration' }] };
+  expect(await destination.execute('query-yank')).toEqual([{ type: 'migration' }]);
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await source.reaches('active');
+  const two = { instances: [{ type: 'migration' }, { type: 'chardev', id: 'x' }] };
+  expect(await source.refusal('yank', two)).toBe('Instance not found');
+  expect(await source.execute('yank', { instances: [] })).toEqual({});
+  expect(await source.execute('query-migrate')).toMatchObject({ status: 'active' });
+  await source.client.execute('yank', yank, { oob: true });
+  await Promise.all([source.reaches('failed'), destination.reaches('failed')]);
+  const info = await source.execute('query-migrate');
+  expect(info).toMatchObject({ 'error-desc': expect.stringContaining('yank') });
+  expect(await source.status()).toBe('running');
+  expect(await source.execute('query-yank')).toEqual([]);
+});
+
+test('yank in postcopy pauses it, on whichever side, and ends an attempt to recover', async () => {
+  await using pair = await openPair({ pages: MANY_PAGES });
+  const { source, destination, uri } = pair;
+  const yank = { instances: [{ type: 'migration' }] };
+  await source.execute('migrate-set-parameters', SLOWLY);
+  await source.execute('migrate', { uri });
+  await source.execute('migrate-start-postcopy');
+  await Promise.all([source.reaches('postcopy-active'), destination.reaches('postcopy-active')]);
+  await destination.execute('yank', yank);
+  await Promise.all([source.reaches('postcopy-paused'), destination.reaches('postcopy-paused')]);
+  expect(await source.execute('yank', yank)).toEqual({}); // nothing is open: nothing happens
+
+  await using silent = await SilentListener.open(`${source.directory}/silent`);
+  await source.execute('migrate', { uri: silent.uri, resume: true });
+  await source.reaches('postcopy-recover-setup');
+  await source.execute('yank', yank);
+  await source.reaches('postcopy-paused');
+
+  await source.execute('migrate-set-parameters', FAST);
+  await source.execute('migrate', { uri, resume: true });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
 });
 
 test('a running migration refuses another and changes of capabilities, and can be cancelled', async () => {
@@ -149,7 +232,7 @@ test('a running migration refuses another and changes of capabilities, and can b
   expect(await source.refusal('migrate', { uri })).toBe(IN_PROGRESS);
   const none = { capabilities: [] };
   expect(await source.refusal('migrate-set-capabilities', none)).toBe(IN_PROGRESS);
-  expect(await source.refusal('migrate-pause')).toContain('only possible in postcopy');
+  expect(await source.refusal('migrate-pause')).toContain('only supported during postcopy-active');
   expect(await source.execute('migrate_cancel')).toEqual({});
   await Promise.all([source.reaches('cancelled'), destination.reaches('failed')]);
   expect([await source.status(), await destination.status()]).toEqual(['running', 'inmigrate']);
@@ -195,14 +278,14 @@ test('a postcopy is paused and resumed, and its guest is nobody else’s meanwhi
   expect(await source.refusal('cont')).toBe('Migration is not finalized yet');
   expect(await source.refusal('migrate_cancel')).toContain('cannot cancel');
   expect(await source.refusal('migrate', { uri })).toBe(IN_PROGRESS);
-  expect(await destination.refusal('migrate', { uri })).toBe(IN_PROGRESS);
+  expect(await destination.refusal('migrate', { uri })).toContain('still to arrive');
   await destination.execute('stop');
   expect(await destination.refusal('x-guest-verify')).toContain('missing');
 
   await source.client.execute('migrate-pause', undefined, { oob: true });
   await Promise.all([source.reaches('postcopy-paused'), destination.reaches('postcopy-paused')]);
   expect(await source.status()).toBe('finish-migrate');
-  expect(await source.refusal('migrate-pause')).toContain('only possible in postcopy');
+  expect(await source.refusal('migrate-pause')).toContain('only supported during postcopy-active');
   await source.execute('migrate', { uri: 'unix:/nowhere', resume: true });
   await source.reaches('postcopy-recover-setup');
   await source.reaches('postcopy-paused');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { type CommandTable, defineCommand } from '../src/command-table.ts';
-import { OUTPUT_BYTES_MAX } from '../src/connection.ts';
+import { OOB_RUNNING_MAX, OUTPUT_BYTES_MAX, PENDING_BYTES_MAX } from '../src/connection.ts';
 import { QmpError } from '../src/errors.ts';
 import { QmpServer } from '../src/server.ts';
 import { RawClient } from './raw-client.ts';
@@ -42,6 +42,10 @@ const commands: CommandTable = {
     },
   },
   overtake: { oob: true, run: () => 'overtaken' },
+  linger: {
+    oob: true,
+    run: () => new Promise<void>((resolve) => release.push(resolve)),
+  },
   fail: {
     run() {
       throw new Error('the world is at fault');
@@ -135,9 +139,13 @@ test('the built-in commands tell the version and every command', async () => {
   const [version, names] = await client.messages(2);
   expect(version).toEqual({ return: greeting.QMP.version });
   expect(names).toEqual({
-    return: ['qmp_capabilities', 'query-version', 'query-commands', ...Object.keys(commands)].map(
-      (name) => ({ name }),
-    ),
+    return: [
+      'qmp_capabilities',
+      'query-version',
+      'query-commands',
+      'query-qmp-schema',
+      ...Object.keys(commands),
+    ].map((name) => ({ name })),
   });
 });
 
@@ -241,6 +249,40 @@ test('a client with eight commands waiting is not read from until one is taken',
   expect(await client.message()).toEqual({ return: 'overtaken' });
   release.shift()?.();
   expect(await client.messages(8)).toHaveLength(8);
+});
+
+/** What a client sends last is not taken in before the oldest command is let go. */
+async function expectNotReadFrom(client: RawClient): Promise<void> {
+  client.send({ 'exec-oob': 'overtake', id: 'last' });
+  const message = client.message();
+  // The other client's turn proves that the server has gone on reading meanwhile.
+  await using other = await new RawClient(address).negotiate('oob');
+  other.send({ 'exec-oob': 'overtake' });
+  await other.message();
+  release.shift()?.();
+  expect(await message).not.toHaveProperty('id', 'last');
+}
+
+test('a client with long commands waiting is not read from, however few they are', async () => {
+  await using client = await new RawClient(address).negotiate('oob');
+  const text = 'x'.repeat(PENDING_BYTES_MAX);
+  client.send({ execute: 'hold' }, { execute: 'note', arguments: { text } });
+  await expectNotReadFrom(client);
+  expect(await client.messages(2)).toContainEqual({ return: 'overtaken', id: 'last' });
+});
+
+test('a long command that runs is not followed by another before it is answered', async () => {
+  await using client = await new RawClient(address).negotiate('oob');
+  client.send({ execute: 'hold', id: 'x'.repeat(PENDING_BYTES_MAX) });
+  await expectNotReadFrom(client);
+  expect(await client.message()).toEqual({ return: 'overtaken', id: 'last' });
+});
+
+test('a client with eight commands out of band under way is not read from', async () => {
+  await using client = await new RawClient(address).negotiate('oob');
+  for (let index = 0; index < OOB_RUNNING_MAX; index += 1) client.send({ 'exec-oob': 'linger' });
+  await expectNotReadFrom(client);
+  expect(await client.message()).toEqual({ return: 'overtaken', id: 'last' });
 });
 
 test('malformed input is answered in its place, and reading goes on at the next line', async () => {

@@ -40,7 +40,7 @@ export const ram = {
   'postcopy-requests': 0,
   'page-size': 4096,
   'pages-per-second': 61_000,
-  'precopy-bytes': 209_715_200,
+  'multifd-bytes': 0, 'dirty-sync-missed-zero-copy': 0, 'precopy-bytes': 209_715_200,
   'downtime-bytes': 0,
   'postcopy-bytes': 0,
   'x-requests-repeated': 0,

@@ -1,9 +1,17 @@
 /** One vCPU's thread: what it has waited in all, and its last wait. */
 interface Waiter {
   readonly threadId: number;
+  waits: number;
   totalMillis: number;
   askedMillis: number;
   placedMillis: number;
+}
+
+/** What one thread has waited, all its waits together. */
+export interface ThreadWaits {
+  readonly threadId: number;
+  readonly waits: number;
+  readonly millis: number;
 }
 
 /** Adds up who waited how long, and for how long nobody could run; one thread uses it. */
@@ -19,6 +27,7 @@ export class Blocktime {
   /** @returns by how many milliseconds the time in which every vCPU waited has grown. */
   add(threadId: number, askedMillis: number, placedMillis: number): number {
     const waiter = this.#waiterOf(threadId);
+    waiter.waits += 1;
     waiter.totalMillis += placedMillis - askedMillis;
     waiter.askedMillis = askedMillis;
     waiter.placedMillis = placedMillis;
@@ -32,13 +41,15 @@ export class Blocktime {
     return Math.max(0, to - from);
   }
 
-  byThread(): (readonly [threadId: number, millis: number])[] {
-    return this.#waiters.map(({ threadId, totalMillis }) => [threadId, totalMillis] as const);
+  byThread(): ThreadWaits[] {
+    return this.#waiters.map(({ threadId, waits, totalMillis }) => {
+      return { threadId, waits, millis: totalMillis };
+    });
   }
 
   #waiterOf(threadId: number): Waiter {
     for (const waiter of this.#waiters) if (waiter.threadId === threadId) return waiter;
-    const waiter = { threadId, totalMillis: 0, askedMillis: 0, placedMillis: 0 };
+    const waiter = { threadId, waits: 0, totalMillis: 0, askedMillis: 0, placedMillis: 0 };
     this.#waiters.push(waiter);
     return waiter;
   }

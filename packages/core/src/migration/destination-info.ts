@@ -1,9 +1,8 @@
 import type { Address } from '@godwit/transport';
+import type { ThreadWaits } from '../memory/blocktime.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 import type { DestinationStatus } from './status.ts';
 import { type ReceiverLoad, receiverLoad } from './thread-load.ts';
-
-type Blocktimes = Awaited<ReturnType<DestinationThreads['blocktime']>>;
 
 /** What query-migrate says on the destination; QEMU's names and units, ours with x-. */
 export interface DestinationInfo {
@@ -14,6 +13,12 @@ export interface DestinationInfo {
   readonly 'postcopy-blocktime'?: number;
   /** Milliseconds that each vCPU waited. */
   readonly 'postcopy-vcpu-blocktime'?: readonly number[];
+  /** Nanoseconds from a remote fault to its page, on average. */
+  readonly 'postcopy-latency'?: number;
+  /** [n]: faults that took from 2^n to 2^(n+1) microseconds; the last one: and longer. */
+  readonly 'postcopy-latency-dist'?: readonly number[];
+  /** The same as `postcopy-latency`, for each vCPU. */
+  readonly 'postcopy-vcpu-latency'?: readonly number[];
   readonly 'x-ram'?: ReceivedInfo;
   readonly 'x-receivers'?: ReceiverLoad;
   readonly 'x-faults'?: FaultInfo;
@@ -57,21 +62,54 @@ export async function destinationInfo(
   error: Error | undefined,
 ): Promise<DestinationInfo> {
   if (status === 'none') return {};
-  const blocktime = await threads.blocktime();
+  const waited = await threads.blocktime();
+  const isTold = blocktimeWanted && status === 'completed' && threads.postcopyPrepared;
   return {
     status,
     ...(error === undefined ? {} : { 'error-desc': error.message }),
     ...(address === undefined ? {} : { 'socket-address': [socketAddress(address)] }),
-    ...(blocktimeWanted && status === 'completed'
-      ? {
-          'postcopy-blocktime': Math.round(threads.faultCounters.get('blocktimeMillis')),
-          'postcopy-vcpu-blocktime': blocktime.map(([, millis]) => Math.round(millis)),
-        }
-      : {}),
+    ...(isTold ? blocktimeInfo(threads, waited) : {}),
     'x-ram': receivedInfo(threads),
     'x-receivers': receiverLoad(threads),
-    'x-faults': faultInfo(threads, blocktime),
+    'x-faults': faultInfo(threads, waited),
   };
+}
+
+/** QEMU's number of buckets (migration/postcopy-ram.c, BLOCKTIME_LATENCY_BUCKET_N). */
+const LATENCY_BUCKETS = 24;
+
+function blocktimeInfo(
+  threads: DestinationThreads,
+  waited: readonly ThreadWaits[],
+): Partial<DestinationInfo> {
+  const none = { waits: 0, millis: 0 };
+  // A vCPU that never waited is not known here: only threads that fault are.
+  const vcpus = Array.from(
+    { length: Math.max(threads.vcpus, waited.length) },
+    (_, vcpu) => waited[vcpu] ?? none,
+  );
+  const waits = vcpus.reduce((sum, vcpu) => sum + vcpu.waits, 0);
+  const millis = vcpus.reduce((sum, vcpu) => sum + vcpu.millis, 0);
+  return {
+    'postcopy-blocktime': Math.round(threads.faultCounters.get('blocktimeMillis')),
+    'postcopy-vcpu-blocktime': vcpus.map((vcpu) => Math.round(vcpu.millis)),
+    'postcopy-latency': meanNanos({ waits, millis }),
+    'postcopy-latency-dist': buckets(threads.histogram.byOctave()),
+    'postcopy-vcpu-latency': vcpus.map(meanNanos),
+  };
+}
+
+function meanNanos({ waits, millis }: { waits: number; millis: number }): number {
+  return waits === 0 ? 0 : Math.round((millis * 1e6) / waits);
+}
+
+function buckets(octaves: readonly number[]): number[] {
+  const counts = new Array<number>(LATENCY_BUCKETS).fill(0);
+  for (const [octave, count] of octaves.entries()) {
+    const bucket = Math.min(octave, LATENCY_BUCKETS - 1);
+    counts[bucket] = (counts[bucket] as number) + count;
+  }
+  return counts;
 }
 
 function receivedInfo(threads: DestinationThreads): ReceivedInfo {
@@ -86,7 +124,7 @@ function receivedInfo(threads: DestinationThreads): ReceivedInfo {
   };
 }
 
-function faultInfo(threads: DestinationThreads, blocktime: Blocktimes): FaultInfo {
+function faultInfo(threads: DestinationThreads, waited: readonly ThreadWaits[]): FaultInfo {
   const { faultCounters, histogram } = threads;
   const rounded = (micros: number): number => Math.round(micros * 10) / 10;
   const micros = (share: number): number => rounded(histogram.percentile(share));
@@ -95,7 +133,7 @@ function faultInfo(threads: DestinationThreads, blocktime: Blocktimes): FaultInf
     'local-faults': faultCounters.get('localFaults'),
     requests: faultCounters.get('requests'),
     served: histogram.count,
-    'waited-us': Math.round(blocktime.reduce((sum, [, millis]) => sum + millis, 0) * 1000),
+    'waited-us': Math.round(waited.reduce((sum, { millis }) => sum + millis, 0) * 1000),
     'latency-p50-us': micros(0.5),
     'latency-p90-us': micros(0.9),
     'latency-p99-us': micros(0.99),

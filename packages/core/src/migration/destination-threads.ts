@@ -8,6 +8,7 @@ import {
 import { endMissing } from '../memory/guest-ram.ts';
 import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
+import type { ThreadWaits } from '../memory/blocktime.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
@@ -58,12 +59,15 @@ export class DestinationThreads {
   readonly #bulkCounters: ReceiverCounters[] = [];
   readonly #pageReceivers: Receiver[] = [];
   readonly #eventfd = createEventfd();
-  #blocktime: readonly (readonly [threadId: number, millis: number])[] = [];
+  #blocktime: readonly ThreadWaits[] = [];
   /** A missing page could be touched: the ranges must stay registered. */
   #watching = false;
+  #postcopyPrepared = false;
+  readonly vcpus: number;
 
   constructor(blocks: readonly RamBlock[], vcpus: number) {
     this.blocks = blocks;
+    this.vcpus = vcpus;
     const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.received = new ReceivedPages(blockPages);
     this.requested = blockPages.map((pages) => new PageBitmap(pages));
@@ -131,6 +135,12 @@ export class DestinationThreads {
       throw error;
     }
     await this.fault.call('watch', gate.userfaultfd);
+    this.#postcopyPrepared = true;
+  }
+
+  /** Faults may have been served, or may yet be. */
+  get postcopyPrepared(): boolean {
+    return this.#postcopyPrepared;
   }
 
   /** @param cellsMax as of `pageMap`. */
@@ -164,8 +174,8 @@ export class DestinationThreads {
     void this.fault.end();
   }
 
-  /** Milliseconds that each vCPU's thread has waited for pages, those that still wait left out. */
-  async blocktime(): Promise<readonly (readonly [threadId: number, millis: number])[]> {
+  /** What each vCPU's thread has waited for pages, the waits that still last left out. */
+  async blocktime(): Promise<readonly ThreadWaits[]> {
     this.#blocktime = await this.fault.call('blocktime', undefined).catch(() => this.#blocktime);
     return this.#blocktime;
   }

@@ -14,6 +14,7 @@ import { IncomingGuest } from './incoming-guest.ts';
 import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
+import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
 import type { SwitchoverReady } from './switchover-ack.ts';
 
@@ -134,21 +135,19 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** `migrate-recover`: accepts the recovery on this address instead. @throws as `listen`. */
   async recoverAt(address: Address): Promise<Address> {
-    if (!this.#status.is('postcopy-paused')) {
-      const message = `Migrate recover can only be run when postcopy is paused, not in ${this.status}`;
-      throw new MigrationError('ERR_STATE', message);
-    }
+    if (!this.#status.is('postcopy-paused')) throw cannotRecover(this.status);
     return await this.#doorkeeper.listen(address, this.#handshakeMillis);
   }
 
   /** Breaks the link in postcopy or recovery; leads to postcopy-paused. */
   pause(): void {
-    if (!this.#status.is('postcopy-active', 'postcopy-recover')) {
-      const message = `migrate-pause is only possible in postcopy, not in ${this.status}`;
-      throw new MigrationError('ERR_STATE', message);
-    }
-    const message = 'the migration was paused by the user';
-    this.#link?.drop(new MigrationError('ERR_POSTCOPY_PAUSED_BY_USER', message));
+    if (!this.#status.is('postcopy-active', 'postcopy-recover')) throw cannotPause(this.status);
+    this.#link?.drop(pausedByUser());
+  }
+
+  /** Shuts down every channel of the link; who listens goes on to. */
+  yank(): void {
+    this.#link?.drop(yanked());
   }
 
   /**

@@ -21,6 +21,10 @@ export interface RamInfo {
   readonly 'dirty-sync-count': number;
   readonly 'postcopy-requests': number;
   readonly 'page-size': number;
+  /** On the page channels; part of `transferred`. */
+  readonly 'multifd-bytes': number;
+  /** Nothing is sent without copying, so nothing misses it. */
+  readonly 'dirty-sync-missed-zero-copy': number;
   readonly 'pages-per-second': number;
   readonly 'precopy-bytes': number;
   readonly 'downtime-bytes': number;
@@ -182,11 +186,13 @@ export class SourceStatistics {
       duplicate: sent.get('zeroPages') + urgent.get('urgentZeroPages'),
       normal,
       'normal-bytes': normal * this.#pageBytes,
-      'dirty-pages-rate': this.#dirtyRate,
+      'dirty-pages-rate': this.#endedMillis === undefined ? this.#dirtyRate : 0,
       mbps: (bytesPerSecond * 8) / 1e6,
       'dirty-sync-count': sent.get('syncs'),
       'postcopy-requests': urgent.get('requests'),
       'page-size': this.#pageBytes,
+      'multifd-bytes': this.#threads.pageSenderCounters.get('bytes'),
+      'dirty-sync-missed-zero-copy': 0,
       'pages-per-second': Math.round(bytesPerSecond / this.#pageBytes),
       'precopy-bytes': phases.precopy,
       'downtime-bytes': phases.downtime,

@@ -28,6 +28,8 @@ export class SourceThreads {
   readonly control = new SenderControl();
   /** Of the ram-sender and the page-senders together. */
   readonly senderCounters: CounterSum<SenderCounter>;
+  /** Of the page-senders alone. */
+  readonly pageSenderCounters: CounterSum<SenderCounter>;
   readonly returnPathCounters: ReturnPathCounters = new Counters(returnPathCounters);
   readonly sender: Sender;
   /** One for each page channel; none without multifd. */
@@ -61,6 +63,7 @@ export class SourceThreads {
     this.sender = newSender();
     this.pageSenders = Array.from({ length: pageChannels.count }, () => newSender(pageChannels));
     this.senderCounters = new CounterSum(counters);
+    this.pageSenderCounters = new CounterSum(counters.slice(1)); // the first is the ram-sender's
     const returnPath: RamSenderData = { ...shared, counters: this.returnPathCounters.buffer };
     this.returnPath = new Thread('return-path', returnPath);
   }

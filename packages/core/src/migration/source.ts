@@ -5,10 +5,12 @@ import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
 import { throttleOf } from './auto-converge.ts';
 import type { PageMap } from './page-map.ts';
+import * as refusals from './refusals.ts';
 import type { SourceEvents, SourceOptions } from './source-context.ts';
 import { type SourceInfo, sourceInfo } from './source-info.ts';
 import { SourceRun } from './source-run.ts';
 import {
+  isRunning,
   type MigrationStatus,
   type SourceStatus,
   sourceTransitions,
@@ -82,9 +84,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   /** A wish, as in QEMU: if precopy converges first, the migration completes as precopy. */
   startPostcopy(): void {
-    if (!this.#options.capabilities['postcopy-ram']) {
-      throw new MigrationError('ERR_STATE', "capability 'postcopy-ram' must be on before migrate");
-    }
+    if (!this.#options.capabilities['postcopy-ram']) throw refusals.postcopyIsOff();
     this.#run.wantPostcopy();
   }
 
@@ -104,10 +104,8 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** Gives up before the order to run; afterwards refused. Wait for `cancelled`. */
   cancel(): void {
     if (this.#status.is('none', 'cancelling', 'cancelled', 'completed', 'failed')) return;
-    if (this.#run.isHandedOver || !this.#status.can('cancelling')) {
-      const message = `cannot cancel in ${this.status}: the guest may run at the destination; recovery (migrate with resume) ends it`;
-      throw new MigrationError('ERR_STATE', message);
-    }
+    const isOurs = !this.#run.isHandedOver && this.#status.can('cancelling');
+    if (!isOurs) throw refusals.cannotCancel(this.status);
     this.#status.leaveFor('cancelling');
     this.#run.giveUp(new MigrationError('ERR_CANCELLED', 'the migration was cancelled'));
   }
@@ -122,15 +120,17 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
       const message = `migrate-pause is only possible in postcopy, not in ${this.status}`;
       throw new MigrationError('ERR_STATE', message);
     }
-    const message = 'the migration was paused by the user';
-    this.#run.breakLink(new MigrationError('ERR_POSTCOPY_PAUSED_BY_USER', message));
+    this.#run.breakLink(refusals.pausedByUser());
+  }
+
+  /** Shuts down every channel, or the dialling of one: the migration notices a lost link. */
+  yank(): void {
+    if (isRunning(this.status)) this.#run.breakLink(refusals.yanked());
   }
 
   /** `migrate` with resume: tries one new link; the outcome is an event. */
   resume(address: Address): void {
-    if (!this.#run.nextLink.isAwaited) {
-      throw new MigrationError('ERR_STATE', 'Cannot resume if there is no paused migration');
-    }
+    if (!this.#run.nextLink.isAwaited) throw refusals.cannotResume();
     this.#run.nextLink.tryAt(address);
   }
 }

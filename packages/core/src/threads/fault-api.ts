@@ -1,3 +1,4 @@
+import type { ThreadWaits } from '../memory/blocktime.ts';
 import type { ReceivedBuffers } from '../memory/received-pages.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 
@@ -23,11 +24,8 @@ export type FaultCommands = {
   write: { argument: readonly Uint8Array[]; answer: void };
   /** Asks for every page that was asked for and has not come; and from now on for new ones. */
   serve: { argument: undefined; answer: void };
-  /** Milliseconds that each vCPU's thread has waited, by thread id. */
-  blocktime: {
-    argument: undefined;
-    answer: readonly (readonly [threadId: number, millis: number])[];
-  };
+  /** What each vCPU's thread has waited. */
+  blocktime: { argument: undefined; answer: readonly ThreadWaits[] };
 };
 
 /** The link broke under a page request. */

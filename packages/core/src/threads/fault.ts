@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { drainEventfd, POLLIN, PollSet, requestShortSlice, ScratchBuffer } from '@godwit/posix';
 import { writeBytes } from '@godwit/transport';
-import { Blocktime } from '../memory/blocktime.ts';
+import { Blocktime, type ThreadWaits } from '../memory/blocktime.ts';
 import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
@@ -54,7 +54,7 @@ const handlers = {
   serve(): void {
     server.requestOutstanding();
   },
-  blocktime(): readonly (readonly [number, number])[] {
+  blocktime(): readonly ThreadWaits[] {
     server.collectSettled();
     return blocktime.byThread();
   },

@@ -37,17 +37,20 @@ export interface MachineEvents {
 }
 
 /** QEMU's words (qapi/run-state.json, RunState). */
-export type RunState =
+export const runStates = [
   /** Not run yet. */
-  | 'prelaunch'
-  | 'running'
-  | 'paused'
+  'prelaunch',
+  'running',
+  'paused',
   /** An incoming migration has not brought the guest yet. */
-  | 'inmigrate'
+  'inmigrate',
   /** An outgoing migration has stopped the guest and is not over. */
-  | 'finish-migrate'
+  'finish-migrate',
   /** The guest has left and never runs here again. */
-  | 'postmigrate';
+  'postmigrate',
+] as const;
+
+export type RunState = (typeof runStates)[number];
 
 /** One guest and its migrations, as QMP commands see them. What is refused changes nothing. */
 export class Machine extends EventEmitter<MachineEvents> {
@@ -119,7 +122,7 @@ export class Machine extends EventEmitter<MachineEvents> {
   async cont(): Promise<void> {
     switch (this.runState) {
       case 'inmigrate':
-        throw refuse('Guest is waiting for an incoming migration');
+        return this.#control.contOnArrival();
       case 'finish-migrate':
         throw refuse('Migration is not finalized yet');
       case 'postmigrate':

@@ -1,101 +1,122 @@
-import { type Address, parseAddress } from '@godwit/transport';
+import { type Address, ChannelError, parseAddress } from '@godwit/transport';
 
-import {
-  checkArguments,
-  isJsonObject,
-  type ArgumentsOf,
-  type ArgumentsSchema,
-} from '../arguments.ts';
+import type { ArgumentsOf, ArgumentsSchema, ObjectSpec, ValueOf } from '../arguments.ts';
 import { QmpError } from '../errors.ts';
+
+const unsupported = { type: 'unsupported', optional: true } as const;
+
+/** QEMU's SocketAddress, as far as we speak it (qapi/sockets.json). */
+export const socketAddressSpec = {
+  type: 'union',
+  tag: 'type',
+  variants: {
+    inet: {
+      type: 'object',
+      members: {
+        host: { type: 'str' },
+        port: { type: 'str' },
+        numeric: unsupported,
+        to: unsupported,
+        ipv4: unsupported,
+        ipv6: unsupported,
+        'keep-alive': unsupported,
+        mptcp: unsupported,
+      },
+    },
+    unix: {
+      type: 'object',
+      members: { path: { type: 'str' }, abstract: unsupported, tight: unsupported },
+    },
+  },
+  unsupported: ['vsock', 'fd'],
+} as const satisfies ObjectSpec;
 
 /** Of migrate and migrate-incoming: where the other side is, said in one of two ways. */
 export const addressArguments = {
   uri: { type: 'str', optional: true },
   channels: {
     type: 'list',
-    of: { type: 'object', members: { 'channel-type': { type: 'str' }, addr: { type: 'object' } } },
+    of: {
+      type: 'object',
+      members: {
+        'channel-type': { type: 'str', values: ['main'], unsupported: ['cpr'] },
+        addr: {
+          type: 'union',
+          tag: 'transport',
+          variants: { socket: socketAddressSpec },
+          unsupported: ['exec', 'rdma', 'file'],
+        },
+      },
+    },
     optional: true,
   },
 } as const satisfies ArgumentsSchema;
 
-/** QEMU's others: known by name, refused by name. */
-const unsupportedTransports = ['exec', 'rdma', 'file'];
-const unsupportedSockets = ['vsock', 'fd'];
-const unsupportedSchemes = new Set([...unsupportedTransports, ...unsupportedSockets]);
+type AddressArguments = ArgumentsOf<typeof addressArguments>;
 
-const transportMember = { transport: { type: 'str' }, type: { type: 'str' } } as const;
-const inetMembers = { ...transportMember, host: { type: 'str' }, port: { type: 'str' } } as const;
-const unixMembers = { ...transportMember, path: { type: 'str' } } as const;
+/** QEMU's others: known by name, refused by name. */
+const unsupportedSchemes = new Set(['exec', 'rdma', 'file', 'vsock', 'fd']);
 
 /**
+ * Where `migrate` goes to.
+ *
  * @throws {QmpError} not exactly one of the two is given, or it is nothing that we can reach.
- * @throws {ChannelError} `ERR_ADDRESS`.
  * @see QEMU migration/migration.c, qmp_migrate.
  */
-export function migrationAddress(
-  { uri, channels = [] }: ArgumentsOf<typeof addressArguments>,
-  command: 'migrate' | 'migrate-incoming',
-): Address {
-  if (uri !== undefined && channels.length > 0) {
-    throw refuse(
-      "'uri' and 'channels' arguments are mutually exclusive; " +
-        `exactly one of the two should be used in '${command}' qmp command `,
-    );
-  }
-  if (uri !== undefined) return uriAddress(uri);
-  if (channels.length === 0) throw refuse("need either 'uri' or 'channels' argument");
-  return channelsAddress(channels);
+export function outgoingAddress({ uri, channels = [] }: AddressArguments): Address {
+  refuseUnlessOne(uri, channels);
+  const [main, second] = channels;
+  if (second !== undefined) throw refuse('Channel list has more than one main entry');
+  return main === undefined ? uriAddress(uri ?? '') : socketAddress(main.addr);
 }
 
-/** @throws as `migrationAddress`. */
+/**
+ * Where `migrate-incoming` listens.
+ *
+ * @throws {QmpError} as `outgoingAddress`.
+ * @see QEMU migration/migration.c, qemu_start_incoming_migration.
+ */
+export function incomingAddress({ uri, channels = [] }: AddressArguments): Address {
+  refuseUnlessOne(uri, channels);
+  const [main, second] = channels;
+  if (second !== undefined) {
+    throw refuse("Channel list must have only one entry, for type 'main'");
+  }
+  return main === undefined ? uriAddress(uri ?? '') : socketAddress(main.addr);
+}
+
+/** @throws {QmpError} it is no address, or none that we can reach. */
 export function uriAddress(uri: string): Address {
   const [scheme = ''] = uri.split(':', 1);
   if (unsupportedSchemes.has(scheme)) {
     throw refuse(`migration protocol '${scheme}' is not supported; use tcp: or unix:`);
   }
-  return parseAddress(uri);
-}
-
-function channelsAddress(
-  channels: NonNullable<ArgumentsOf<typeof addressArguments>['channels']>,
-): Address {
-  for (const { 'channel-type': type } of channels) {
-    if (type !== 'main') throw refuse(`channel type '${type}' is not supported; only 'main' is`);
+  if (scheme !== 'tcp' && scheme !== 'unix') {
+    throw refuse(`unknown migration protocol: ${uri}; use tcp:HOST:PORT or unix:PATH`);
   }
-  const [main, second] = channels;
-  if (main === undefined) throw refuse("Channel list has no 'main' entry");
-  if (second !== undefined) throw refuse("Channel list has more than one 'main' entry");
-  return socketAddress(main.addr);
+  return parsed(uri);
 }
 
-function socketAddress(addr: unknown): Address {
-  const { transport, type } = isJsonObject(addr) ? addr : {};
-  if (transport === undefined) throw refuse("Parameter 'channels[0].addr.transport' is missing");
-  if (transport !== 'socket') throw unsupported('transport', transport, unsupportedTransports);
-  if (!isJsonObject(addr)) throw refuse("Parameter 'channels[0].addr' must be an object");
-  switch (type) {
-    case 'inet': {
-      checkArguments(inetMembers, addr);
-      const { host, port } = addr as ArgumentsOf<typeof inetMembers>; // just checked
-      return parseAddress(`tcp:${host.includes(':') ? `[${host}]` : host}:${port}`);
-    }
-    case 'unix': {
-      checkArguments(unixMembers, addr);
-      const { path } = addr as ArgumentsOf<typeof unixMembers>; // just checked
-      return parseAddress(`unix:${path}`);
-    }
-    case undefined:
-      throw refuse("Parameter 'channels[0].addr.type' is missing");
-    default:
-      throw unsupported('type', type, unsupportedSockets);
+/** As in QEMU, an empty list of channels is none. */
+function refuseUnlessOne(uri: string | undefined, channels: readonly unknown[]): void {
+  if ((uri === undefined) === (channels.length === 0)) {
+    throw refuse("need either 'uri' or 'channels' argument");
   }
 }
 
-function unsupported(member: string, value: unknown, known: readonly string[]): QmpError {
-  const shown = typeof value === 'string' ? value : JSON.stringify(value);
-  return known.includes(shown)
-    ? refuse(`Parameter 'channels[0].addr.${member}': '${shown}' is not supported`)
-    : refuse(`Parameter 'channels[0].addr.${member}' does not accept value '${shown}'`);
+function socketAddress(addr: ValueOf<typeof socketAddressSpec>): Address {
+  if (addr.type === 'unix') return parsed(`unix:${addr.path}`);
+  const host = addr.host.includes(':') ? `[${addr.host}]` : addr.host;
+  return parsed(`tcp:${host}:${addr.port}`);
+}
+
+function parsed(uri: string): Address {
+  try {
+    return parseAddress(uri);
+  } catch (error) {
+    if (error instanceof ChannelError) throw refuse(error.message);
+    throw error;
+  }
 }
 
 function refuse(desc: string): QmpError {

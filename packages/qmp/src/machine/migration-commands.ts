@@ -1,24 +1,16 @@
-import {
-  type MigrationStatus,
-  PAGE_MAP_CELLS_MAX,
-  parameterRules,
-  sourceTransitions,
-  unsupportedParameters,
-} from '@godwit/core';
+import { type MigrationStatus, PAGE_MAP_CELLS_MAX, sourceTransitions } from '@godwit/core';
 
-import type { ArgumentsSchema } from '../arguments.ts';
 import { type CommandTable, defineCommand } from '../command-table.ts';
-import type { Machine } from './machine.ts';
 import { QmpError } from '../errors.ts';
-import { addressArguments, migrationAddress, uriAddress } from './migration-address.ts';
-
-/** Any value here: the engine names the parameter, its range and its unit when it refuses one. */
-const parameterArguments: ArgumentsSchema = Object.fromEntries(
-  [...Object.keys(parameterRules), ...unsupportedParameters].map((name) => [
-    name,
-    { type: 'any', optional: true },
-  ]),
-);
+import type { Machine } from './machine.ts';
+import {
+  addressArguments,
+  incomingAddress,
+  outgoingAddress,
+  uriAddress,
+} from './migration-address.ts';
+import { migrationInfoSpec } from './migration-info.ts';
+import { pageMapSpec } from './page-map.ts';
 
 /** Every status that a migration may be expected in; two are QEMU's alone. */
 const statuses = [...Object.keys(sourceTransitions), 'wait-unplug', 'colo'];
@@ -33,7 +25,7 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
         detach: { type: 'bool', optional: true },
       },
       async run(args) {
-        const address = migrationAddress(args, 'migrate');
+        const address = outgoingAddress(args);
         if (args.resume === true) migrations.resume(address);
         else await migrations.start(address);
       },
@@ -50,45 +42,25 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
     'migrate-incoming': defineCommand({
       arguments: { ...addressArguments, 'exit-on-error': { type: 'bool', optional: true } },
       async run(args) {
-        const address = migrationAddress(args, 'migrate-incoming');
-        await migrations.listen(address, args['exit-on-error'] ?? true);
+        migrations.refuseListening(); // QEMU's order: the state first, the address then
+        await migrations.listen(incomingAddress(args), args['exit-on-error'] ?? true);
       },
     }),
     'migrate-recover': defineCommand({
       oob: true,
       arguments: { uri: { type: 'str' } },
-      run: ({ uri }) => migrations.recoverAt(uriAddress(uri)),
+      async run({ uri }) {
+        migrations.refuseRecovery();
+        await migrations.recoverAt(uriAddress(uri));
+      },
     }),
-    'query-migrate': { run: () => migrations.info() },
     /** Ours. At most so many cells, for all of guest RAM. */
     'x-query-page-map': defineCommand({
       arguments: { cells: { type: 'int' } },
+      returns: pageMapSpec,
       run: ({ cells }) => migrations.pageMap(checkCells(cells)),
     }),
-    'migrate-set-capabilities': defineCommand({
-      arguments: {
-        capabilities: {
-          type: 'list',
-          of: {
-            type: 'object',
-            members: { capability: { type: 'str' }, state: { type: 'bool' } },
-          },
-        },
-      },
-      run: ({ capabilities }) => migrations.changeCapabilities(capabilities),
-    }),
-    'query-migrate-capabilities': {
-      run: () =>
-        Object.entries(migrations.capabilities).map(([capability, state]) => ({
-          capability,
-          state,
-        })),
-    },
-    'migrate-set-parameters': {
-      arguments: parameterArguments,
-      run: (args) => migrations.changeParameters(args),
-    },
-    'query-migrate-parameters': { run: () => migrations.parameters },
+    'query-migrate': { returns: migrationInfoSpec, run: () => migrations.info() },
   };
 }
 

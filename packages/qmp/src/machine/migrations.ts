@@ -1,38 +1,21 @@
 import {
-  type Capabilities,
-  capabilityDefaults,
-  changeCapabilities,
-  changeParameters,
-  type DestinationInfo,
   DestinationMigration,
   type DestinationStatus,
   isRunning,
   type MigrationStatus,
   type PageMap,
   pageMap,
-  parameterDefaults,
-  type Parameters,
-  type SourceInfo,
   SourceMigration,
 } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 import { QmpError } from '../errors.ts';
 import { DirtyRate } from './dirty-rate.ts';
+import { Blockers } from './blockers.ts';
+import { MigrationSettings } from './migration-settings.ts';
+import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
 import type { RunControl } from './run-control.ts';
-
-export interface MigrationsOptions {
-  readonly uuid: string | undefined;
-  readonly vcpus: number;
-  readonly incoming: boolean;
-}
-
-/** What the owner does with what happens here. */
-export interface MigrationsOwner {
-  tell(event: string, data: object): void;
-  listening(address: Address): void;
-  quit(code: number, reason: Error | undefined): void;
-}
+import { tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
 
 /**
  * The migrations of one guest: it may arrive by one and leave by another, never both at once. What
@@ -41,25 +24,34 @@ export interface MigrationsOwner {
 export class Migrations {
   /** Of the guest while no migration has a claim on its memory. */
   readonly dirtyRate: DirtyRate;
+  readonly settings: MigrationSettings;
   readonly #control: RunControl;
   readonly #options: MigrationsOptions;
   readonly #owner: MigrationsOwner;
-  #capabilities: Capabilities = capabilityDefaults;
-  #parameters: Parameters = parameterDefaults;
   /** The last one; from its end on for query-migrate. */
   #outgoing: SourceMigration | undefined;
   #incoming: DestinationMigration | undefined;
   /** Until the incoming migration that has brought the guest is dismissed. */
   #isExpected: boolean;
+  /** One has brought the guest, and was dismissed. */
+  #hasArrived = false;
+  readonly #blockers: Blockers;
 
   constructor(control: RunControl, options: MigrationsOptions, owner: MigrationsOwner) {
     this.#control = control;
     this.#options = options;
     this.#owner = owner;
     this.#isExpected = options.incoming;
+    this.settings = new MigrationSettings({
+      refuseCapabilities: () => this.#refuseDuringOutgoing(),
+      onParameters: (parameters) => this.#outgoing?.setParameters(parameters),
+    });
     this.dirtyRate = new DirtyRate(control.engineGuest().ram, {
       settled: async () => await this.#lastEnded(),
       refuseIfUsed: () => this.#refuseIfMemoryIsUsed(),
+    });
+    this.#blockers = new Blockers(control.engineGuest().ram, () => {
+      return this.isAwaited ? undefined : this.#incoming?.status;
     });
   }
 
@@ -85,8 +77,20 @@ export class Migrations {
     return this.#outgoing?.status ?? this.#incoming?.status ?? 'none';
   }
 
-  async info(): Promise<SourceInfo | DestinationInfo> {
-    return this.#outgoing?.info() ?? (await this.#incoming?.info()) ?? {};
+  async info(): Promise<MigrationInfo> {
+    const info = this.#outgoing?.info() ?? (await this.#incoming?.info()) ?? {};
+    const reasons = this.#blockers.reasons();
+    return reasons.length === 0 ? info : { ...info, 'blocked-reasons': reasons };
+  }
+
+  /** A migration runs, in either direction, whose channels `yank` may shut down. */
+  get canYank(): boolean {
+    return isRunning(this.status);
+  }
+
+  /** Shuts down every channel of the migration that runs. Where that leads depends on how far it is. */
+  yank(): void {
+    (this.#outgoing ?? this.#incoming)?.yank();
   }
 
   /** As query-migrate: of the last migration that went out, else of the one that came in. */
@@ -95,47 +99,24 @@ export class Migrations {
     return migration?.pageMap(cellsMax) ?? pageMap('none', this.#control.ram, cellsMax, {});
   }
 
-  get capabilities(): Capabilities {
-    return this.#capabilities;
-  }
-
-  changeCapabilities(changes: readonly { capability: string; state: boolean }[]): void {
-    this.#refuseDuringOutgoing();
-    this.#capabilities = changeCapabilities(this.#capabilities, changes);
-  }
-
-  get parameters(): Parameters {
-    return this.#parameters;
-  }
-
-  /** Takes effect at once, in a running migration too. */
-  changeParameters(changes: Readonly<Record<string, unknown>>): void {
-    this.#parameters = changeParameters(this.#parameters, changes);
-    this.#outgoing?.setParameters(this.#parameters);
-  }
-
   /** Success means only that it has begun: what comes of it is told by events. */
   async start(address: Address): Promise<void> {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
-    // Memory that is still arriving cannot leave; QEMU looks at the outgoing side only.
-    if (this.#incoming !== undefined && isRunning(this.#incoming.status)) throw inProgress();
     if (this.hasLeft) {
       throw refuse("Can't migrate the vm that was paused due to previous migration");
     }
     using _memory = await this.dirtyRate.hold();
+    const [blocked] = this.#blockers.look();
+    if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
     const outgoing = new SourceMigration(this.#control.engineGuest(), {
-      capabilities: this.#capabilities,
-      parameters: this.#parameters,
+      capabilities: this.settings.capabilities,
+      parameters: this.settings.parameters,
       uuid: this.#options.uuid,
     });
-    outgoing.on('pass', (pass) => this.#tell('MIGRATION_PASS', { pass }));
-    outgoing.on('stall', (dirtyBytes) =>
-      this.#tell('X_MIGRATION_STALL', { remaining: dirtyBytes }),
-    );
-    outgoing.on('recovery', (news) => this.#tell('X_MIGRATION_RECOVERY', news));
+    tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
     outgoing.on('status', (status) => {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
@@ -152,7 +133,7 @@ export class Migrations {
   }
 
   startPostcopy(): void {
-    if (!this.#capabilities['postcopy-ram']) {
+    if (!this.settings.capabilities['postcopy-ram']) {
       throw refuse('Enable postcopy with migrate_set_capability before the start of migration');
     }
     if (this.#outgoing === undefined) {
@@ -175,9 +156,20 @@ export class Migrations {
   pause(): void {
     const migration = this.#outgoing ?? this.#incoming;
     if (migration === undefined) {
-      throw refuse('migrate-pause is only possible in postcopy, and there is no migration');
+      throw refuse(
+        'migrate-pause is currently only supported during postcopy-active or postcopy-recover ' +
+          'state, and there is no migration',
+      );
     }
     migration.pause();
+  }
+
+  /** @throws {QmpError} this is no process, or not the time, to wait for a source. */
+  refuseListening(): void {
+    if (this.#hasArrived || (this.#incoming !== undefined && this.#incoming.status !== 'failed')) {
+      throw refuse('The incoming migration has already been started');
+    }
+    if (!this.isAwaited) throw refuse("'-incoming' was not specified on the command line");
   }
 
   /**
@@ -187,11 +179,8 @@ export class Migrations {
    * @returns the address, with the port that the system chose.
    */
   async listen(address: Address, exitOnError: boolean): Promise<Address> {
+    this.refuseListening();
     const old = this.#incoming;
-    if (old !== undefined && old.status !== 'failed') {
-      throw refuse('The incoming migration has already been started');
-    }
-    if (!this.isAwaited) throw refuse("'-incoming' was not specified on the command line");
     await old?.close();
     const incoming = this.#newIncoming();
     incoming.on('status', (status) => this.#incomingChanged(incoming, status, exitOnError));
@@ -207,11 +196,17 @@ export class Migrations {
     }
   }
 
+  /** @throws {QmpError} nothing waits here to be recovered. */
+  refuseRecovery(): void {
+    if (this.#incoming?.status === 'postcopy-paused') return;
+    throw refuse('Migrate recover can only be run when postcopy is paused.');
+  }
+
+  /** Accepts the recovery on this address instead. @throws as `refuseRecovery`. */
   async recoverAt(address: Address): Promise<void> {
-    if (this.#incoming === undefined) {
-      throw refuse('Migrate recover can only be run when postcopy is paused.');
-    }
-    this.#owner.listening(await this.#incoming.recoverAt(address));
+    this.refuseRecovery();
+    const bound = await this.#incoming?.recoverAt(address);
+    if (bound !== undefined) this.#owner.listening(bound);
   }
 
   /**
@@ -247,21 +242,24 @@ export class Migrations {
   async #dismissIncoming(): Promise<void> {
     const arrived = this.#incoming;
     this.#isExpected = false;
+    this.#hasArrived ||= arrived !== undefined;
     this.#incoming = undefined;
     await arrived?.close();
   }
 
   #newIncoming(): DestinationMigration {
-    const capabilities = (): Capabilities => this.#capabilities;
+    const { settings } = this;
     const { uuid, vcpus } = this.#options;
     return new DestinationMigration(this.#control.engineGuest(), {
-      parameters: () => this.#parameters,
+      parameters: () => this.settings.parameters,
       uuid,
       vcpus,
-      pageChannels: this.#capabilities.multifd ? this.#parameters['multifd-channels'] : 0,
+      pageChannels: this.settings.capabilities.multifd
+        ? this.settings.parameters['multifd-channels']
+        : 0,
       // As it is when somebody asks: it may be switched on after the listening has begun.
       get blocktime() {
-        return capabilities()['postcopy-blocktime'];
+        return settings.capabilities['postcopy-blocktime'];
       },
     });
   }
@@ -276,11 +274,8 @@ export class Migrations {
   }
 
   /** As in QEMU only where the `events` capability of this process is on. */
-  #tell(
-    event: 'MIGRATION' | 'MIGRATION_PASS' | 'X_MIGRATION_STALL' | 'X_MIGRATION_RECOVERY',
-    data: object,
-  ): void {
-    if (this.#capabilities.events) this.#owner.tell(event, data);
+  #tell(event: ToldEvent, data: object): void {
+    if (this.settings.capabilities.events) this.#owner.tell(event, data);
   }
 
   #letGo(): void {

@@ -72,6 +72,11 @@ export class RunControl {
     if (!isStopping) await running;
   }
 
+  /** The user wants it to run once the migration that holds it lets go: takes a `stop` back. */
+  contOnArrival(): void {
+    this.#wanted = true;
+  }
+
   /** A migration needs it still. @returns when it has stopped. */
   async hold(): Promise<void> {
     this.#held = true;
