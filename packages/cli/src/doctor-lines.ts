@@ -1,4 +1,4 @@
-import type { Capability, HostCapabilities } from '@godwit/posix';
+import type { Capability, HostCapabilities, MemoryCapabilities } from '@godwit/posix';
 
 import { formatBytes } from './figures.ts';
 
@@ -13,7 +13,7 @@ const howNames = {
 interface Finding {
   readonly name: string;
   readonly capability: Capability;
-  /** Without it nothing migrates. */
+  /** Without it memory is portable (docs/decisions/0015-portable-memory.md), and slower. */
   readonly required: boolean;
   /** What is good to know where it is there. */
   readonly detail?: string;
@@ -21,8 +21,13 @@ interface Finding {
   readonly remedies: readonly string[];
 }
 
-/** Whether this host can migrate guests at all. */
+/** Whether this host can migrate guests at all: libc is spoken to on Linux alone. */
 export function isFit(host: HostCapabilities): boolean {
+  return host.platform === 'linux';
+}
+
+/** Whether the kernel notices missing and written pages; where not, `--memory-mode portable` does. */
+function hasUserfault(host: HostCapabilities): boolean {
   return findings(host).every(({ required, capability }) => !required || capability.available);
 }
 
@@ -35,13 +40,28 @@ export function doctorLines(host: HostCapabilities): string[] {
     '',
     ...memoryLines(host),
     '',
-    isFit(host)
-      ? 'This host can migrate guests.'
-      : 'This host cannot migrate guests: see what is MISSING above.',
+    conclusion(host),
   ];
 }
 
+function conclusion(host: HostCapabilities): string {
+  if (!isFit(host)) return 'This host cannot migrate guests: it is not Linux.';
+  if (hasUserfault(host)) return 'This host can migrate guests.';
+  const only = 'This host can migrate guests with portable memory only: see what is MISSING above.';
+  return `${only}\ngodwit guest chooses it by itself; the guest checks and marks its pages in software.`;
+}
+
+/** What would let the kernel notice missing and written pages, as `godwit doctor` says it. */
+export function memoryRemedies(host: MemoryCapabilities): string[] {
+  const lacking = memoryFindings(host).filter(({ capability }) => !capability.available);
+  return [...new Set(lacking.flatMap(({ remedies }) => remedies))];
+}
+
 function findings(host: HostCapabilities): Finding[] {
+  return [...memoryFindings(host), ...otherFindings(host)];
+}
+
+function memoryFindings(host: MemoryCapabilities): Finding[] {
   const { userfaultfd } = host;
   return [
     {
@@ -64,6 +84,11 @@ function findings(host: HostCapabilities): Finding[] {
       detail: 'WP_ASYNC and PAGEMAP_SCAN together, tried out',
       remedies: [`${KERNEL_REMEDY}, and see userfaultfd above`],
     },
+  ];
+}
+
+function otherFindings(host: HostCapabilities): Finding[] {
+  return [
     {
       name: 'memfd',
       capability: host.memfd,

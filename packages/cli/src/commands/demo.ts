@@ -1,3 +1,4 @@
+import type { MemoryMode } from '@godwit/core';
 import { workloads, type Workload } from '@godwit/guest';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
@@ -8,6 +9,7 @@ import type { DemoOptions } from '../demo/plan.ts';
 import { exitCodes } from '../errors.ts';
 import { formatBytes } from '../figures.ts';
 import { parseSize } from '../sizes.ts';
+import { memoryModeOption } from './guest.ts';
 
 const MEMORY_BYTES_MIN = 16 * 1024 ** 2;
 const CUTS_MAX = 100;
@@ -19,6 +21,7 @@ interface CommandOptions {
   readonly workload: Workload;
   readonly cuts?: number;
   readonly precopy?: true;
+  readonly memoryMode?: MemoryMode;
   readonly seed: number;
 }
 
@@ -36,6 +39,7 @@ export function registerDemo(program: Command): void {
     .addOption(workload.choices(workloads).default('zipf'))
     .addOption(cuts.argParser((text) => parseCount(text, CUTS_MAX)).conflicts('precopy'))
     .addOption(precopy)
+    .addOption(memoryModeOption())
     .option('--seed <number>', 'of what the guest does', (text) => parseCount(text, 2 ** 32 - 1), 1)
     .action(async (options: CommandOptions) => {
       const { memory: memoryBytes, cuts: count = 1, precopy: plain = false, ...rest } = options;

@@ -1,10 +1,11 @@
-import type { RamBacking } from '@godwit/core';
+import type { MemoryMode, RamBacking } from '@godwit/core';
 import { type Workload, workloads } from '@godwit/guest';
+import { probeMemory } from '@godwit/posix';
 import { type Address, ChannelError, parseAddress } from '@godwit/transport';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { UsageError } from '../errors.ts';
 import { startGuestProcess } from '../guest-process.ts';
+import { chooseMemoryMode } from '../memory-mode.ts';
 import { parseSize } from '../sizes.ts';
 
 interface GuestOptions {
@@ -17,7 +18,7 @@ interface GuestOptions {
   readonly seed: number;
   readonly uuid?: string;
   readonly backing: RamBacking;
-  readonly memoryMode: 'userfault' | 'portable';
+  readonly memoryMode?: MemoryMode;
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
   readonly paused?: true;
@@ -37,11 +38,7 @@ export function registerGuest(program: Command): void {
     .option('--seed <number>', 'of everything that is random about it', checkNumber, 1)
     .option('--uuid <uuid>', 'of the guest, for validate-uuid', checkUuid)
     .option('--backing <kind>', 'where RAM lives: anon, memfd or file:PATH', checkBacking, 'anon')
-    .addOption(
-      new Option('--memory-mode <mode>', 'how missing and written pages are noticed')
-        .choices(['userfault', 'portable'])
-        .default('userfault'),
-    )
+    .addOption(memoryModeOption())
     .requiredOption(
       '--qmp <address>',
       'where it answers QMP: unix:PATH or tcp:HOST:PORT; may be repeated',
@@ -56,12 +53,20 @@ export function registerGuest(program: Command): void {
     .action(runGuest);
 }
 
+/** Of a guest, here and in the demo. */
+export function memoryModeOption(): Option {
+  const help =
+    'how missing and written pages are noticed: by the kernel, or by the guest itself ' +
+    '(default: userfault, where this process may)';
+  return new Option('--memory-mode <mode>', help).choices(['userfault', 'portable']);
+}
+
 async function runGuest(options: GuestOptions): Promise<void> {
-  if (options.memoryMode === 'portable') {
-    throw new UsageError("--memory-mode portable is not implemented yet: leave it at 'userfault'");
-  }
-  const { memory, uuid, incoming, paused = false, ...rest } = options;
-  await startGuestProcess({ ...rest, memoryBytes: memory, uuid, incoming, paused });
+  const { memory, memoryMode, uuid, incoming, paused = false, ...rest } = options;
+  const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
+  if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
+  const memoryOptions = { memoryBytes: memory, memoryMode: mode };
+  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused });
 }
 
 function checkSize(text: string): number {
