@@ -6,7 +6,7 @@ import { UsageError } from './errors.ts';
 
 /** What portable mode takes, in words; docs/decisions/0015-portable-memory.md has the reasons. */
 export const PORTABLE_COST =
-  'each access of the guest looks for its page and each store marks it, some nanoseconds apiece, ' +
+  'each access of the guest looks for its page and each store marks it, tens of nanoseconds apiece, ' +
   'and only guests that use our accessor can be migrated';
 
 /** How a guest's memory is watched. */
