@@ -12,6 +12,13 @@ const limits = { testTimeout: 60_000, hookTimeout: 60_000 };
 /** Real processes on few cores: one file at a time, so that a time limit means something. */
 const oneAtATime = { ...limits, fileParallelism: false };
 
+/** Of the e2e and fault tests, which `pnpm test:portable` runs all with portable memory: these, always. */
+const inPortableMemory = [
+  'test/e2e/leftovers.test.ts',
+  'test/faults/random-commands.test.ts',
+  'test/faults/random-cuts.test.ts',
+];
+
 export default defineConfig({
   test: {
     projects: [
@@ -28,6 +35,15 @@ export default defineConfig({
       {
         ...fromSources,
         test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...oneAtATime },
+      },
+      {
+        ...fromSources,
+        test: {
+          name: 'portable',
+          include: inPortableMemory,
+          env: { GODWIT_MEMORY_MODE: 'portable' },
+          ...oneAtATime,
+        },
       },
     ],
   },

@@ -15,8 +15,16 @@ export interface GuestOptions {
   readonly vcpus?: number | undefined;
   readonly seed?: number | undefined;
   readonly backing?: string | undefined;
+  /** Default `memoryMode`: of the whole run. */
+  readonly memoryMode?: MemoryMode | undefined;
   readonly extraArgs?: readonly string[] | undefined;
 }
+
+export type MemoryMode = 'userfault' | 'portable';
+
+/** How the memory of guests is watched in this run of the tests; `pnpm test:portable` sets it. */
+export const memoryMode: MemoryMode =
+  process.env['GODWIT_MEMORY_MODE'] === 'portable' ? 'portable' : 'userfault';
 
 /** The same on the command line. */
 export function guestArguments(options: GuestOptions, socketPath: string): string[] {
@@ -30,6 +38,7 @@ export function guestArguments(options: GuestOptions, socketPath: string): strin
     fill,
     vcpus,
     backing,
+    'memory-mode': options.memoryMode ?? memoryMode,
     incoming: options.incoming,
     qmp: `unix:${socketPath}`,
   };

@@ -15,6 +15,7 @@ test('every micro-benchmark runs, over little memory and for a moment', () => {
     'dirty sync of 16 MiB',
     'dirty sync of 64 MiB',
     'zero pages, 16 MiB of each',
+    'portable memory, 16 MiB',
     'fault bookkeeping',
   ]);
   for (const figure of figures) {

@@ -1,13 +1,14 @@
-import type { Capability, HostCapabilities } from '@godwit/posix';
+import type { Capability, HostCapabilities, MemoryCapabilities } from '@godwit/posix';
 
 import { formatBytes } from './figures.ts';
 import type { MemoryLimits } from './memory-limits.ts';
 
 /**
- * `needed`: without it no guest of the default memory mode migrates; `optional`: named features lack;
- * `advice`: it works, and could work better.
+ * `needed`: without it no guest migrates; `userfault`: without it memory is portable
+ * (docs/decisions/0015-portable-memory.md), and slower; `optional`: named features lack; `advice`: it works, and
+ * could work better.
  */
-export type FindingLevel = 'needed' | 'optional' | 'advice';
+export type FindingLevel = 'needed' | 'userfault' | 'optional' | 'advice';
 
 export interface Finding {
   readonly name: string;
@@ -46,18 +47,30 @@ export function findingsOf(examined: Examined): readonly Finding[] {
   const { host, nodeVersion } = examined;
   return [
     nodeFinding(nodeVersion),
+    ...userfaultFindings(host),
+    ...memoryFindings(examined),
+    ...socketFindings(examined),
+    ...comfortFindings(host),
+  ];
+}
+
+/** What would let the kernel notice missing and written pages. */
+export function userfaultRemedies(host: MemoryCapabilities): string[] {
+  const lacking = userfaultFindings(host).filter(({ ok }) => !ok);
+  return [...new Set(lacking.flatMap(({ remedies }) => remedies))];
+}
+
+function userfaultFindings(host: MemoryCapabilities): Finding[] {
+  return [
     userfaultfdFinding(host),
-    capabilityFinding('PAGEMAP_SCAN', 'needed', host.pagemapScan, '', [KERNEL_REMEDY]),
+    capabilityFinding('PAGEMAP_SCAN', 'userfault', host.pagemapScan, '', [KERNEL_REMEDY]),
     capabilityFinding(
       'dirty tracking',
-      'needed',
+      'userfault',
       host.wpAsync,
       'WP_ASYNC and PAGEMAP_SCAN together, tried out',
       [`${KERNEL_REMEDY}, and see userfaultfd above`],
     ),
-    ...memoryFindings(examined),
-    ...socketFindings(examined),
-    ...comfortFindings(host),
   ];
 }
 
@@ -70,19 +83,17 @@ function nodeFinding(version: string): Finding {
 }
 
 /** What is there in the narrower kind could be widened by the same commands. */
-function userfaultfdFinding({ userfaultfd }: HostCapabilities): Finding {
+function userfaultfdFinding({ userfaultfd }: MemoryCapabilities): Finding {
   const { available, remedy } = userfaultfd;
   const asRoot = remedy.map((command) => `as root: ${command}`);
   const inContainer =
     'in a container: docker run --device /dev/userfaultfd …, or a seccomp profile that allows userfaultfd';
-  const portable =
-    'or run guests with --memory-mode portable, which needs none of it and is slower';
   return {
     name: 'userfaultfd',
-    level: 'needed',
+    level: 'userfault',
     ok: available,
     detail: available ? howNames[userfaultfd.how] : userfaultfd.reason,
-    remedies: available ? asRoot : [...asRoot, inContainer, portable],
+    remedies: available ? asRoot : [...asRoot, inContainer],
   };
 }
 

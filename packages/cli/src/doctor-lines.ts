@@ -6,28 +6,43 @@ const VERDICT_CELLS = 9;
 
 const verdicts = {
   needed: ['MISSING', 'bad'],
+  userfault: ['MISSING', 'bad'],
   optional: ['absent', 'faint'],
   advice: ['small', 'warn'],
 } as const satisfies Record<FindingLevel, readonly [string, Ink]>;
 
-/** Whether guests of the default memory mode can migrate here. */
+/** Whether this host can migrate guests at all: libc is spoken to on Linux alone. */
 export function isFit(examined: Examined): boolean {
-  return findingsOf(examined).every(({ level, ok }) => level !== 'needed' || ok);
+  return examined.host.platform === 'linux' && hasAll(examined, 'needed');
+}
+
+function hasAll(examined: Examined, wanted: FindingLevel): boolean {
+  return findingsOf(examined).every(({ level, ok }) => level !== wanted || ok);
 }
 
 /** What `godwit doctor` says. */
 export function doctorLines(examined: Examined, paint: Painter): string[] {
   const { host } = examined;
-  const isGood = isFit(examined);
   return [
     `${host.platform} ${host.kernelRelease} ${host.arch}, pages of ${host.pageBytes} bytes`,
     '',
     ...findingsOf(examined).flatMap((finding) => findingLines(finding, paint)),
     '',
-    isGood
-      ? paint('good', 'This host can migrate guests.')
-      : paint('bad', 'This host cannot migrate guests: see what is MISSING above.'),
+    conclusion(examined, paint),
   ];
+}
+
+function conclusion(examined: Examined, paint: Painter): string {
+  const { platform } = examined.host;
+  if (platform !== 'linux') {
+    return paint('bad', 'This host cannot migrate guests: it is not Linux.');
+  }
+  if (!isFit(examined)) {
+    return paint('bad', 'This host cannot migrate guests: see what is MISSING above.');
+  }
+  if (hasAll(examined, 'userfault')) return paint('good', 'This host can migrate guests.');
+  const only = 'This host can migrate guests with portable memory only: see what is MISSING above.';
+  return `${paint('warn', only)}\ngodwit guest chooses it by itself; the guest checks and marks its pages in software.`;
 }
 
 function findingLines(finding: Finding, paint: Painter): string[] {

@@ -1,4 +1,10 @@
-import { allocateRam, type GuestRam, MigrationError, type RamBacking } from '@godwit/core';
+import {
+  allocateRam,
+  type GuestRam,
+  type MemoryMode,
+  MigrationError,
+  type RamBacking,
+} from '@godwit/core';
 import { DummyGuest, type GuestError, type Workload } from '@godwit/guest';
 import { Machine, machineCommands, machineEvents, QmpServer } from '@godwit/qmp';
 import { type Address, formatAddress, parseAddress } from '@godwit/transport';
@@ -17,6 +23,7 @@ export interface GuestProcessOptions {
   /** Of pc.ram; vga.vram comes on top. */
   readonly memoryBytes: number;
   readonly backing: RamBacking;
+  readonly memoryMode: MemoryMode;
   readonly vcpus: number;
   readonly workload: Workload;
   /** Pages/s; 0 is unlimited. */
@@ -67,13 +74,13 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
   }
 }
 
-function allocate({ memoryBytes, backing }: GuestProcessOptions): GuestRam {
+function allocate({ memoryBytes, backing, memoryMode }: GuestProcessOptions): GuestRam {
   const specs = [
     { id: 'pc.ram', byteLength: memoryBytes },
     { id: 'vga.vram', byteLength: VRAM_BYTES },
   ];
   try {
-    return allocateRam(specs, backing);
+    return allocateRam(specs, backing, memoryMode);
   } catch (error) {
     if (error instanceof MigrationError) throw new UsageError(error.message, { cause: error });
     throw error;

@@ -100,7 +100,7 @@ test.each([
   [['--vcpus', '99'], 'vcpus is 99, expected 1 to 64'],
   [['--fill', 'half'], "'half' is not a number"],
   [['--memory', '4097'], 'not a positive multiple of 4096'],
-  [['--memory-mode', 'portable'], 'not implemented yet'],
+  [['--memory-mode', 'magic'], 'Allowed choices are userfault, portable'],
   [['--workload', 'sleep'], 'Allowed choices are sweep, random, zipf, idle'],
   [['--incoming', 'exec:cat'], 'must begin with tcp: or unix:'],
 ])('%j is wrong usage, said without a stack', async (args, text) => {

@@ -15,6 +15,8 @@ export const migrationErrorCodes = {
   ERR_RECOVERY: 'an attempt at recovery failed; who holds the guest has not changed',
   ERR_INCOMPLETE:
     'the destination and the source disagree about what was received; nothing was given up on either side',
+  ERR_PAGE_LOST:
+    'the guest needs a page that is missing here, and no migration brings it any more; it must not go on',
   ERR_DISCARDED:
     "the incoming migration ended before the order to run; the guest is the source's, what arrived is discarded",
 } as const;

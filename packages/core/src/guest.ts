@@ -5,7 +5,11 @@ import type { RamBlock } from './memory/ram-block.ts';
  * engine moves the RAM by its addresses; what device state means is the guest's own affair.
  */
 export interface Guest {
-  /** In a fixed order, the same on both sides: a block is known by its id and its index. */
+  /**
+   * In a fixed order, the same on both sides: a block is known by its id and its index. Blocks of portable
+   * memory (`RamBlock.portable`) say that this guest touches them by `RamAccess` alone; any other is
+   * watched by the kernel. The two sides need not agree.
+   */
   readonly ram: readonly RamBlock[];
 
   /** Do the vCPUs run, or are they meant to? A guest that was paused arrives paused. */

@@ -22,9 +22,12 @@ export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
-export type { RamBacking, RamBlock } from './memory/ram-block.ts';
 export type { RecoveryNews } from './migration/auto-recovery.ts';
 export { trackingBlocker } from './memory/tracking-blocker.ts';
+export { PortableDirtyLog } from './memory/portable-dirty-log.ts';
+export type { PortableTables } from './memory/portable-tables.ts';
+export { RamAccess } from './memory/ram-access.ts';
+export type { MemoryMode, RamBacking, RamBlock } from './memory/ram-block.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,

@@ -41,8 +41,8 @@ const kinds = Object.entries(backings).filter(([kind]) => kind !== 'a file on di
 function missingRam(newBacking = backings['anonymous memory']) {
   const [block] = realRam([PAGES], newBacking?.()) as [RamBlock];
   makeMissing(block, new PageBitmap(block.byteLength / block.pageBytes));
-  const userfaultfd = openFaultSource();
-  onTestFinished(() => closeFaultSource(userfaultfd)); // also lets a thread go on that still waits
+  const userfaultfd = openFaultSource([]);
+  onTestFinished(() => closeFaultSource(userfaultfd, [])); // also lets a thread go on that still waits
   watchMissing(userfaultfd, [block]);
   const source = new NativeBuffer(PAGES * pageBytes);
   onTestFinished(() => source[Symbol.dispose]());
@@ -179,15 +179,15 @@ test('a mapping that is not watched is an error and not a lost page', () => {
 
 test('memory that is watched already cannot be watched by another', () => {
   const { block } = missingRam();
-  const second = openFaultSource();
-  onTestFinished(() => closeFaultSource(second));
+  const second = openFaultSource([]);
+  onTestFinished(() => closeFaultSource(second, []));
   expect(() => watchMissing(second, [block])).toThrow(expect.objectContaining({ code: 'EBUSY' }));
 });
 
 test('every block that is given is watched', async () => {
   const blocks = realRam([2, 2]);
-  const userfaultfd = openFaultSource();
-  onTestFinished(() => closeFaultSource(userfaultfd));
+  const userfaultfd = openFaultSource([]);
+  onTestFinished(() => closeFaultSource(userfaultfd, []));
   watchMissing(userfaultfd, blocks);
   for (const block of blocks) {
     const { answer } = readElsewhere(block, 1);

@@ -33,6 +33,17 @@ export function realRam(
   return ram.blocks;
 }
 
+/** The same for a guest that uses an accessor. */
+export function realPortableRam(
+  blockPages: readonly number[],
+  backing: RamBacking = 'anon',
+): readonly RamBlock[] {
+  const specs = blockPages.map((pages, i) => ({ id: `ram${i}`, byteLength: pages * pageBytes }));
+  const ram = allocateRam(specs, backing, 'portable');
+  onTestFinished(() => ram[Symbol.dispose]());
+  return ram.blocks;
+}
+
 export function bytesOf(block: RamBlock | undefined): Uint8Array {
   if (block === undefined) throw new Error('no such block');
   return new Uint8Array(viewMemory(block.address, block.byteLength));

@@ -10,7 +10,8 @@ test('a rehearsal ends, and leaves no descriptor and no memory behind', async ()
       const { readFileSync } = process.getBuiltinModule('node:fs');
       lib.rehearseRequests();
       lib.rehearseFaults();
-      lib.rehearsePlacing();
+      lib.rehearsePlacing('userfault');
+      lib.rehearsePlacing('portable');
       return readFileSync('/proc/self/maps', 'utf8').includes('godwit rehearsal');`,
   });
   expect(await answer).toBe(false);

@@ -1,4 +1,4 @@
-import type { RamBlock } from '@godwit/core';
+import { allocateRam, type RamBlock } from '@godwit/core';
 import { mapAnonymous, unmap } from '@godwit/posix';
 import { onTestFinished } from 'vitest';
 import { DummyGuest, type DummyGuestOptions } from '../src/dummy-guest.ts';
@@ -12,6 +12,17 @@ export function realRam(pages: readonly number[] = [256, 7]): readonly RamBlock[
     onTestFinished(() => unmap(address, byteLength));
     return { id: `ram${index}`, byteLength, pageBytes: PAGE_BYTES, address, backing: 'anon' };
   });
+}
+
+/** Blocks of so many pages each, of portable memory, until the test ends. */
+export function portableRam(pages: readonly number[]): readonly RamBlock[] {
+  const specs = pages.map((count, index) => ({
+    id: `ram${index}`,
+    byteLength: count * PAGE_BYTES,
+  }));
+  const ram = allocateRam(specs, 'anon', 'portable');
+  onTestFinished(() => ram[Symbol.dispose]());
+  return ram.blocks;
 }
 
 /** A guest that is closed when the test ends, before its RAM is unmapped. */

@@ -11,10 +11,8 @@ import { StructMemory } from './struct-memory.ts';
  *     | event | flags  | address | thread |
  *     | u8    | u64    | u64     | u32    |
  */
-const MESSAGE_BYTES = 32;
-const FLAGS_OFFSET = 8;
-const ADDRESS_OFFSET = 16;
-const THREAD_OFFSET = 24;
+export const MESSAGE_BYTES = 32;
+export const messageOffsets = { flags: 8, address: 16, thread: 24 } as const;
 
 /** The kinds of message. */
 export const FaultEvent = {
@@ -55,16 +53,16 @@ export class FaultReader {
 
   /** Bits of `FaultFlag`. */
   flags(index: number): number {
-    return this.#memory.readU64(index * MESSAGE_BYTES + FLAGS_OFFSET);
+    return this.#memory.readU64(index * MESSAGE_BYTES + messageOffsets.flags);
   }
 
   /** Of the page touched; of the byte, with `Features.EXACT_ADDRESS`. */
   address(index: number): number {
-    return this.#memory.readU64(index * MESSAGE_BYTES + ADDRESS_OFFSET);
+    return this.#memory.readU64(index * MESSAGE_BYTES + messageOffsets.address);
   }
 
   /** Of the thread that waits, as `threadId()` there; 0 without `Features.THREAD_ID`. */
   threadId(index: number): number {
-    return this.#memory.u32[(index * MESSAGE_BYTES + THREAD_OFFSET) >>> 2] ?? 0;
+    return this.#memory.u32[(index * MESSAGE_BYTES + messageOffsets.thread) >>> 2] ?? 0;
   }
 }

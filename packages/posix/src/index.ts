@@ -2,6 +2,7 @@ export { copyMemory } from './copy-memory.ts';
 export { SystemError, describeErrno } from './errors.ts';
 export { createEventfd, drainEventfd, signalEventfd } from './eventfd.ts';
 export { FaultEvent, FaultFlag, FaultReader } from './fault-reader.ts';
+export { FaultWriter } from './fault-writer.ts';
 export {
   IoVector,
   closeDescriptor,
@@ -36,8 +37,13 @@ export {
 export { PageCategory, PagemapScanner, openPagemap } from './pagemap.ts';
 export type { PagemapQuery } from './pagemap.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
-export { probeHost } from './probe.ts';
-export type { Capability, HostCapabilities, UserfaultfdCapability } from './probe.ts';
+export { probeHost, probeMemory } from './probe.ts';
+export type {
+  Capability,
+  HostCapabilities,
+  MemoryCapabilities,
+  UserfaultfdCapability,
+} from './probe.ts';
 export { exitGroup, threadCpuMicros, threadId } from './process.ts';
 export { requestShortSlice } from './scheduling.ts';
 export { ScratchBuffer } from './scratch-buffer.ts';

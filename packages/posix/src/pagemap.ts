@@ -6,7 +6,7 @@ import { StructMemory, layoutU64 } from './struct-memory.ts';
 const O_RDONLY = 0;
 const ARGUMENT_BYTES = 96;
 const REGION_BYTES = 24;
-const PAGEMAP_SCAN = ioctlNumber.readWrite(0x66 /* 'f' */, 16, ARGUMENT_BYTES);
+export const PAGEMAP_SCAN = ioctlNumber.readWrite(0x66 /* 'f' */, 16, ARGUMENT_BYTES);
 const PM_SCAN_WP_MATCHING = 1;
 const PM_SCAN_CHECK_WPASYNC = 2;
 

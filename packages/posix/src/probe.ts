@@ -33,16 +33,20 @@ export type UserfaultfdCapability = {
   | { readonly available: false; readonly reason: string }
 );
 
-/** What this host and this process's privileges offer to a migration. */
-export interface HostCapabilities {
-  readonly platform: string;
-  readonly kernelRelease: string;
-  readonly arch: string;
-  readonly pageBytes: number;
+/** What lets the kernel notice missing and written pages. */
+export interface MemoryCapabilities {
   readonly userfaultfd: UserfaultfdCapability;
   readonly pagemapScan: Capability;
   /** Dirty tracking by WP_ASYNC and PAGEMAP_SCAN together, tried out on a page. */
   readonly wpAsync: Capability;
+}
+
+/** What this host and this process's privileges offer to a migration. */
+export interface HostCapabilities extends MemoryCapabilities {
+  readonly platform: string;
+  readonly kernelRelease: string;
+  readonly arch: string;
+  readonly pageBytes: number;
   readonly memfd: Capability;
   readonly kvm: Capability;
   /** Names of anonymous mappings in /proc/self/maps. */
@@ -67,16 +71,12 @@ export interface HostCapabilities {
 
 /** Tries out what the host offers, on memory of its own. Never throws: a refusal is an answer. */
 export function probeHost(): HostCapabilities {
-  const userfaultfd = userfaultfdCapability();
-  const userModeOnly = userfaultfd.available && userfaultfd.how === 'user-mode-only';
   return {
     platform: process.platform,
     kernelRelease: release(),
     arch: process.arch,
     pageBytes,
-    userfaultfd,
-    pagemapScan: attempt(tryPagemapScan),
-    wpAsync: attempt(() => tryWriteTracking(userModeOnly)),
+    ...probeMemory(),
     memfd: attempt(() => closeDescriptor(createMemfd('probe'))),
     kvm: attempt(tryKvm),
     mappingNames: attempt(tryMappingName),
@@ -92,6 +92,17 @@ export function probeHost(): HostCapabilities {
       ...optional('tcpSendBytesMax', readNumber('/proc/sys/net/ipv4/tcp_wmem', /(\d+)\s*$/)),
       ...optional('tcpReceiveBytesMax', readNumber('/proc/sys/net/ipv4/tcp_rmem', /(\d+)\s*$/)),
     },
+  };
+}
+
+/** Of `probeHost` what decides how a guest's memory is watched; a millisecond. Never throws. */
+export function probeMemory(): MemoryCapabilities {
+  const userfaultfd = userfaultfdCapability();
+  const userModeOnly = userfaultfd.available && userfaultfd.how === 'user-mode-only';
+  return {
+    userfaultfd,
+    pagemapScan: attempt(tryPagemapScan),
+    wpAsync: attempt(() => tryWriteTracking(userModeOnly)),
   };
 }
 

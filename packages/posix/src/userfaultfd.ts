@@ -18,7 +18,7 @@ const API_BYTES = 24;
 const REGISTER_BYTES = 32;
 /** `struct uffdio_range`: start and length. */
 const RANGE_BYTES = 16;
-const USERFAULTFD_IOC_NEW = ioctlNumber.none(UFFDIO, 0x00);
+export const USERFAULTFD_IOC_NEW = ioctlNumber.none(UFFDIO, 0x00);
 const UFFDIO_API = ioctlNumber.readWrite(UFFDIO, 0x3f, API_BYTES);
 const UFFDIO_REGISTER = ioctlNumber.readWrite(UFFDIO, 0x00, REGISTER_BYTES);
 const UFFDIO_UNREGISTER = ioctlNumber.read(UFFDIO, 0x01, RANGE_BYTES);

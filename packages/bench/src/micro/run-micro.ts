@@ -1,6 +1,7 @@
 import { Bench } from 'tinybench';
 
 import { describeMachine } from '../migrate/machine.ts';
+import { accessTasks } from './access-tasks.ts';
 import { bitmapTasks } from './bitmap-tasks.ts';
 import { dirtySyncTasks } from './dirty-sync-tasks.ts';
 import { faultTasks } from './fault-tasks.ts';
@@ -50,6 +51,7 @@ export function runMicro(
     () => dirtySyncTasks(memoryBytes / 4),
     () => dirtySyncTasks(memoryBytes),
     () => zeroPageTasks(memoryBytes),
+    () => accessTasks(memoryBytes),
     faultTasks,
   ];
   const figures: MicroFigure[] = [];

@@ -1,3 +1,4 @@
+import type { MemoryMode } from '@godwit/core';
 import { workloads, type Workload } from '@godwit/guest';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
@@ -10,6 +11,7 @@ import { formatBytes } from '../figures.ts';
 import { interruptible } from '../interruption.ts';
 import { parseSize } from '../sizes.ts';
 import { teach } from '../teach.ts';
+import { memoryModeOption } from './guest.ts';
 
 const MEMORY_BYTES_MIN = 16 * 1024 ** 2;
 const CUTS_MAX = 100;
@@ -24,6 +26,7 @@ interface CommandOptions {
   readonly workload: Workload;
   readonly cuts?: number;
   readonly precopy?: true;
+  readonly memoryMode?: MemoryMode;
   readonly seed: number;
   readonly json?: true;
 }
@@ -42,6 +45,7 @@ export function registerDemo(program: Command): void {
     .addOption(workload.choices(workloads).default('zipf'))
     .addOption(cuts.argParser((text) => parseCount(text, CUTS_MAX)).conflicts('precopy'))
     .addOption(precopy)
+    .addOption(memoryModeOption())
     .option('--seed <number>', 'of what the guest does', (text) => parseCount(text, 2 ** 32 - 1), 1)
     .option('--json', 'for programs')
     .action(async (options: CommandOptions) => {

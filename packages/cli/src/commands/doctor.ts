@@ -8,7 +8,8 @@ import { readMemoryLimits } from '../memory-limits.ts';
 import { painterFor, wantsColours } from '../painter.ts';
 import { teach } from '../teach.ts';
 
-const AFTER = `The exit code is 1 only when something needed is MISSING; what is absent or small does not count.
+const AFTER = `The exit code is 1 only where no guest can migrate at all: without userfaultfd memory is portable, what is
+absent or small does not count.
 With --json: {"fit", "findings": [{"name", "level", "ok", "detail", "remedies"}], "host", "limits"}.`;
 
 /** `godwit doctor`: can this host migrate guests, and if not, what would help. */

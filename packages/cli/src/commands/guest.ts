@@ -1,12 +1,13 @@
-import type { RamBacking } from '@godwit/core';
+import type { MemoryMode, RamBacking } from '@godwit/core';
 import { type Workload, workloads } from '@godwit/guest';
+import { probeMemory } from '@godwit/posix';
 import { type Address, ChannelError, parseAddress } from '@godwit/transport';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { UsageError } from '../errors.ts';
 import { startGuestProcess } from '../guest-process.ts';
 import { checkPageRate, checkSize } from '../option-values.ts';
 import { teach } from '../teach.ts';
+import { chooseMemoryMode } from '../memory-mode.ts';
 
 interface GuestOptions {
   readonly name: string;
@@ -18,7 +19,7 @@ interface GuestOptions {
   readonly seed: number;
   readonly uuid?: string;
   readonly backing: RamBacking;
-  readonly memoryMode: 'userfault' | 'portable';
+  readonly memoryMode?: MemoryMode;
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
   readonly paused?: true;
@@ -47,11 +48,7 @@ export function registerGuest(program: Command): void {
     .option('--seed <number>', 'of everything that is random about it', checkNumber, 1)
     .option('--uuid <uuid>', 'of the guest, for validate-uuid', checkUuid)
     .option('--backing <kind>', 'where RAM lives: anon, memfd or file:PATH', checkBacking, 'anon')
-    .addOption(
-      new Option('--memory-mode <mode>', 'how missing and written pages are noticed')
-        .choices(['userfault', 'portable'])
-        .default('userfault'),
-    )
+    .addOption(memoryModeOption())
     .requiredOption(
       '--qmp <address>',
       'where it answers QMP: unix:PATH or tcp:HOST:PORT; may be repeated',
@@ -86,12 +83,20 @@ export function registerGuest(program: Command): void {
   );
 }
 
+/** Of a guest, here and in the demo. */
+export function memoryModeOption(): Option {
+  const help =
+    'how missing and written pages are noticed: by the kernel, or by the guest itself ' +
+    '(default: userfault, where this process may)';
+  return new Option('--memory-mode <mode>', help).choices(['userfault', 'portable']);
+}
+
 async function runGuest(options: GuestOptions): Promise<void> {
-  if (options.memoryMode === 'portable') {
-    throw new UsageError("--memory-mode portable is not implemented yet: leave it at 'userfault'");
-  }
-  const { memory, uuid, incoming, paused = false, json = false, ...rest } = options;
-  await startGuestProcess({ ...rest, memoryBytes: memory, uuid, incoming, paused, json });
+  const { memory, memoryMode, uuid, incoming, paused = false, json = false, ...rest } = options;
+  const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
+  if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
+  const memoryOptions = { memoryBytes: memory, memoryMode: mode };
+  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused, json });
 }
 
 /** What range a number must be in, the guest says. */

@@ -96,8 +96,9 @@ async function startGuests(
 }
 
 function guestArguments(name: SideName, options: DemoOptions): string[] {
-  const { memoryBytes, workload, seed } = options;
-  const memory = ['--memory', exactSize(memoryBytes)];
+  const { memoryBytes, memoryMode, workload, seed } = options;
+  const mode = memoryMode === undefined ? [] : ['--memory-mode', memoryMode];
+  const memory = ['--memory', exactSize(memoryBytes), ...mode];
   // The program comes with the guest: the destination needs only the room.
   if (name === 'destination') return [...memory, '--incoming', 'defer'];
   const { guestRate } = planDemo(options);

@@ -1,3 +1,4 @@
+import type { MemoryMode } from '@godwit/core';
 import type { Workload } from '@godwit/guest';
 
 export interface DemoOptions {
@@ -8,6 +9,8 @@ export interface DemoOptions {
   readonly cuts: number;
   /** Plain precopy: no postcopy, no cuts. */
   readonly precopy: boolean;
+  /** Of both guests; left out, each chooses. */
+  readonly memoryMode?: MemoryMode;
   readonly seed: number;
 }
 

@@ -4,7 +4,6 @@ import {
   Features,
   lockPages,
   openPagemap,
-  openUserfaultfd,
   PageCategory,
   PagemapScanner,
   RegisterMode,
@@ -13,6 +12,7 @@ import {
   unregisterRange,
 } from '@godwit/posix';
 import { MigrationError } from '../errors.ts';
+import { openGuestUserfaultfd } from './guest-userfaultfd.ts';
 import type { PageBitmap } from './page-bitmap.ts';
 import type { RamBlock } from './ram-block.ts';
 
@@ -150,9 +150,9 @@ export class PagemapDirtyLog implements DirtyLog {
 }
 
 function openProtecting(blocks: readonly RamBlock[]): number {
-  const userfaultfd = openUserfaultfd({
-    features: Features.WP_ASYNC | Features.WP_UNPOPULATED | Features.WP_HUGETLBFS_SHMEM,
-  });
+  const userfaultfd = openGuestUserfaultfd(
+    Features.WP_ASYNC | Features.WP_UNPOPULATED | Features.WP_HUGETLBFS_SHMEM,
+  );
   try {
     for (const block of blocks) {
       registerRange(userfaultfd, block.address, block.byteLength, RegisterMode.WP);

@@ -1,7 +1,6 @@
 import {
   closeDescriptor,
   Features,
-  openUserfaultfd,
   RegisterMode,
   registerRange,
   tryCopyPages,
@@ -10,6 +9,8 @@ import {
   unregisterRange,
   wakeRange,
 } from '@godwit/posix';
+import { openGuestUserfaultfd } from './guest-userfaultfd.ts';
+import { memoryModeOf, tableBitmap } from './portable-ram.ts';
 import type { RamBlock } from './ram-block.ts';
 
 /** errno values that placing a page can meet. */
@@ -17,35 +18,60 @@ const EEXIST = 17;
 const EAGAIN = 11;
 
 /**
- * Opens the userfaultfd through which missing pages are noticed and placed; non-blocking.
+ * Opens the userfaultfd through which missing pages are noticed and placed; non-blocking. In portable mode
+ * the guest itself tells of them, in the same messages: then it is the descriptor that these come from.
  *
- * The descriptor must stay open, and its ranges registered, for as long as a guest that could touch
+ * A userfaultfd must stay open, and its ranges registered, for as long as a guest that could touch
  * a missing page may run: the kernel would answer such a touch with zeros the moment it is closed.
  *
  * @throws {SystemError} `EPERM` where the host does not let us; `doctor` names the remedies.
+ * @throws {MigrationError} `ERR_ARGUMENT`: the blocks do not belong together.
  */
-export function openFaultSource(): number {
-  return openUserfaultfd({
-    features: Features.THREAD_ID | Features.MISSING_SHMEM,
-  });
+export function openFaultSource(blocks: readonly RamBlock[]): number {
+  if (memoryModeOf(blocks) === 'userfault') {
+    return openGuestUserfaultfd(Features.THREAD_ID | Features.MISSING_SHMEM);
+  }
+  return blocks[0]?.portable?.missesReader ?? -1;
 }
 
-export function closeFaultSource(userfaultfd: number): void {
-  closeDescriptor(userfaultfd);
+/** In portable mode a guest that misses a page from here on is refused it, and those that wait are. */
+export function closeFaultSource(userfaultfd: number, blocks: readonly RamBlock[]): void {
+  if (memoryModeOf(blocks) === 'userfault') closeDescriptor(userfaultfd);
+  else for (const block of blocks) setServed(block, false);
 }
 
-/** From here on a touch of a page that is not there waits until the page is placed. */
+/**
+ * From here on a touch of a page that is not there waits until the page is placed. In portable mode that
+ * is a page which is not received.
+ */
 export function watchMissing(userfaultfd: number, blocks: readonly RamBlock[]): void {
   for (const block of blocks) {
-    registerRange(userfaultfd, block.address, block.byteLength, RegisterMode.MISSING);
+    if (block.portable === undefined) {
+      registerRange(userfaultfd, block.address, block.byteLength, RegisterMode.MISSING);
+    } else {
+      const received = tableBitmap(block, block.portable.received);
+      tableBitmap(block, block.portable.missing).assignComplement(received);
+      setServed(block, true);
+    }
   }
 }
 
 /** From here on a touch of a page that is not there reads zeros: only when none is missing. */
 export function unwatchMissing(userfaultfd: number, blocks: readonly RamBlock[]): void {
   for (const block of blocks) {
-    unregisterRange(userfaultfd, block.address, block.byteLength);
+    if (block.portable === undefined) {
+      unregisterRange(userfaultfd, block.address, block.byteLength);
+    } else {
+      setServed(block, false);
+    }
   }
+}
+
+/** Who waits for a page that is received, and zero where it was never placed, goes on. */
+export function resolveReceived(userfaultfd: number, block: RamBlock, page: number): void {
+  if (block.portable !== undefined) return; // it sees the received bit before it sleeps, or is woken after
+  const { address, pageBytes } = block;
+  placeZeroPages(userfaultfd, address + page * pageBytes, pageBytes, pageBytes);
 }
 
 /**
@@ -100,4 +126,8 @@ export function placeZeroPages(
     }
   }
   return duplicates;
+}
+
+function setServed({ portable }: RamBlock, isServed: boolean): void {
+  if (portable !== undefined) Atomics.store(new Int32Array(portable.served), 0, isServed ? 1 : 0);
 }

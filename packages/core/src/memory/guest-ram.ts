@@ -12,7 +12,8 @@ import {
 } from '@godwit/posix';
 import { MigrationError } from '../errors.ts';
 import type { PageBitmap } from './page-bitmap.ts';
-import type { RamBacking, RamBlock } from './ram-block.ts';
+import { closePortableRam, openPortableRam, portableTables } from './portable-ram.ts';
+import type { MemoryMode, RamBacking, RamBlock } from './ram-block.ts';
 
 /** Of x86-64, and of arm64 with pages of 4 KiB. */
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
@@ -33,23 +34,32 @@ export interface GuestRam extends Disposable {
  *
  * @param backing with `file:PATH` the first block lives in PATH, the others in PATH.ID; the files
  *   must not exist yet, and stay when the RAM is gone.
+ * @param mode `portable` is for a guest that accesses its memory by `RamAccess` alone.
  * @throws {MigrationError} `ERR_ARGUMENT`: sizes, ids, or a file that exists or cannot be created;
  *   no file of ours is left.
  */
 export function allocateRam(
   specs: readonly RamBlockSpec[],
   backing: RamBacking = 'anon',
+  mode: MemoryMode = 'userfault',
 ): GuestRam {
   for (const spec of specs) checkSpec(spec, specs);
   const blocks: RamBlock[] = [];
+  let portable = mode === 'portable' ? openPortableRam() : undefined;
   const release = (): void => {
+    if (portable !== undefined) closePortableRam(portable);
+    portable = undefined;
     for (const block of blocks.splice(0)) {
       unmap(block.address, block.byteLength);
       if (block.descriptor !== undefined) closeDescriptor(block.descriptor);
     }
   };
   try {
-    for (const [index, spec] of specs.entries()) blocks.push(mapBlock(spec, backing, index));
+    for (const [index, spec] of specs.entries()) {
+      const block = mapBlock(spec, backing, index);
+      const pages = block.byteLength / block.pageBytes;
+      blocks.push(portable ? { ...block, portable: portableTables(portable, pages) } : block);
+    }
   } catch (error) {
     for (const index of blocks.keys()) removeFile(specs[index] as RamBlockSpec, backing, index);
     release();
@@ -67,10 +77,11 @@ export function discardPages(block: RamBlock, firstPage: number, pageCount: numb
 
 /**
  * Makes a block fit to have missing pages: every page that is not received is missing from here on, and
- * none is given a huge page, whose first touch would bring zeros to neighbours that have not arrived.
+ * none is given a huge page, whose first touch would bring zeros to neighbours that have not arrived (in
+ * portable mode nobody touches those).
  */
 export function makeMissing(block: RamBlock, received: PageBitmap): void {
-  adviseIfKnown(block, Advice.NOHUGEPAGE);
+  if (block.portable === undefined) adviseIfKnown(block, Advice.NOHUGEPAGE);
   for (let page = received.nextClear(0); page >= 0;) {
     const known = received.next(page);
     const end = known < 0 ? received.pages : known;

@@ -128,6 +128,23 @@ export class PageBitmap {
   }
 
   /**
+   * Clears every page and adds those that were set to `first` and `others` (same size). What another
+   * thread adds meanwhile is moved now or by the next call, never lost.
+   *
+   * @returns how many were new in `first`.
+   */
+  moveTo(first: PageBitmap, ...others: readonly (PageBitmap | undefined)[]): number {
+    let added = 0;
+    for (let i = 0; i < this.#words.length; i++) {
+      if (Atomics.load(this.#words, i) === 0) continue; // an exchange takes the cache line from who writes
+      const bits = Atomics.exchange(this.#words, i, 0);
+      added += popcount(bits & ~Atomics.or(first.#words, i, bits));
+      for (const other of others) if (other !== undefined) Atomics.or(other.#words, i, bits);
+    }
+    return added;
+  }
+
+  /**
    * Adds every page of this bitmap to `known` (same size), which no other thread changes meanwhile.
    *
    * @returns those that were new there.

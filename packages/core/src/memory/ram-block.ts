@@ -1,5 +1,13 @@
+import type { PortableTables } from './portable-tables.ts';
+
 /** Where the bytes of a block live: private memory, a memfd, or a file that outlives the process. */
 export type RamBacking = 'anon' | 'memfd' | `file:${string}`;
+
+/**
+ * How missing and written pages are noticed: by the kernel, whoever touches them; or by the guest itself,
+ * which then accesses its memory by `RamAccess` alone.
+ */
+export type MemoryMode = 'userfault' | 'portable';
 
 /**
  * One contiguous part of guest RAM, mapped into this process. Structured-cloneable: threads of the
@@ -16,4 +24,6 @@ export interface RamBlock {
   readonly backing: RamBacking;
   /** Of the memfd or file behind it; closed with the RAM. Anonymous memory has none. */
   readonly descriptor?: number;
+  /** In portable mode; shared by who accesses the block and who migrates it. */
+  readonly portable?: PortableTables;
 }

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { ReceivedProof } from '@godwit/transport';
 import { PageBitmap } from './page-bitmap.ts';
+import { memoryModeOf } from './portable-ram.ts';
+import type { PortableTables } from './portable-tables.ts';
+import type { RamBlock } from './ram-block.ts';
 
 export interface ReceivedBuffers {
   readonly bitmaps: readonly SharedArrayBuffer[];
@@ -53,6 +56,21 @@ export class ReceivedPages {
   proof(): ReceivedProof {
     return proofOf(this.bitmaps);
   }
+}
+
+/**
+ * None of a guest that is to arrive. In portable mode the guest itself looks at these bitmaps, which are
+ * its RAM's: it must stand still, and can touch nothing until it has arrived.
+ *
+ * @throws {MigrationError} `ERR_ARGUMENT`: the blocks do not belong together.
+ */
+export function newReceivedPages(blocks: readonly RamBlock[]): ReceivedPages {
+  const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
+  if (memoryModeOf(blocks) === 'userfault') return new ReceivedPages(blockPages);
+  const bitmaps = blocks.map(({ portable }) => (portable as PortableTables).received);
+  const pages = new ReceivedPages(blockPages, { bitmaps, total: new SharedArrayBuffer(4) });
+  for (const bitmap of pages.bitmaps) bitmap.clear();
+  return pages;
 }
 
 /** Count and digest, as both sides compute them (docs/PROTOCOL.md, section 4). */

@@ -1,5 +1,6 @@
 import { PagemapDirtyLog } from './dirty-log.ts';
 import { allocateRam } from './guest-ram.ts';
+import { memoryModeOf } from './portable-ram.ts';
 import type { RamBlock } from './ram-block.ts';
 
 /**
@@ -8,6 +9,7 @@ import type { RamBlock } from './ram-block.ts';
  * costs little and leaves the guest alone; what it finds holds until the host's limits change.
  */
 export function trackingBlocker(blocks: readonly RamBlock[]): string | undefined {
+  if (memoryModeOf(blocks) === 'portable') return undefined; // the guest notes its writes itself
   const isFile = blocks.some(({ descriptor }) => descriptor !== undefined);
   // Of files the size matters, for they are locked in memory; of other memory a page tells as much.
   const specs = blocks.map(({ id, byteLength, pageBytes }) => {

@@ -10,8 +10,9 @@ import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import type { ThreadWaits } from '../memory/blocktime.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { memoryModeOf } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
-import { ReceivedPages } from '../memory/received-pages.ts';
+import { newReceivedPages, type ReceivedPages } from '../memory/received-pages.ts';
 import {
   Counters,
   CounterSum,
@@ -69,7 +70,7 @@ export class DestinationThreads {
     this.blocks = blocks;
     this.vcpus = vcpus;
     const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
-    this.received = new ReceivedPages(blockPages);
+    this.received = newReceivedPages(blocks);
     this.requested = blockPages.map((pages) => new PageBitmap(pages));
     this.faulted = blockPages.map((pages) => new PageBitmap(pages));
     const shared = {
@@ -125,12 +126,12 @@ export class DestinationThreads {
    */
   async preparePostcopy(): Promise<void> {
     const { gate } = this;
-    if (gate.userfaultfd < 0) gate.userfaultfd = openFaultSource();
+    if (gate.userfaultfd < 0) gate.userfaultfd = openFaultSource(this.blocks);
     try {
       watchMissing(gate.userfaultfd, this.blocks);
       unwatchMissing(gate.userfaultfd, this.blocks);
     } catch (error) {
-      closeFaultSource(gate.userfaultfd); // some blocks would stay watched, and nobody would serve them
+      closeFaultSource(gate.userfaultfd, this.blocks); // some blocks would stay watched, and nobody would serve them
       gate.userfaultfd = -1;
       throw error;
     }
@@ -184,7 +185,7 @@ export class DestinationThreads {
    * After every link is closed.
    *
    * @param options.keepUserfaultfd pages are missing under a guest that may still touch them: the
-   *   kernel would show it zeros.
+   *   kernel would show it zeros. In portable mode it is refused them instead.
    */
   async end(options: { keepUserfaultfd: boolean }): Promise<void> {
     await this.blocktime();
@@ -192,7 +193,8 @@ export class DestinationThreads {
     await Promise.all([...receivers, this.fault].map(async (thread) => await thread.end()));
     closeDescriptor(this.#eventfd);
     const { userfaultfd } = this.gate;
-    if (userfaultfd >= 0 && !options.keepUserfaultfd) closeFaultSource(userfaultfd);
+    const isKept = options.keepUserfaultfd && memoryModeOf(this.blocks) === 'userfault';
+    if (userfaultfd >= 0 && !isKept) closeFaultSource(userfaultfd, this.blocks);
     this.gate.userfaultfd = -1;
   }
 

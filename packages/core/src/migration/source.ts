@@ -117,8 +117,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   pause(): void {
     if (this.#run.nextLink.suspend()) return;
     if (!this.#status.is('postcopy-active', 'postcopy-recover', 'postcopy-recover-setup')) {
-      const message = `migrate-pause is only possible in postcopy, not in ${this.status}`;
-      throw new MigrationError('ERR_STATE', message);
+      throw refusals.cannotPause(this.status);
     }
     this.#run.breakLink(refusals.pausedByUser());
   }

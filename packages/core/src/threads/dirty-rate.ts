@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads';
-import { PagemapDirtyLog } from '../memory/dirty-log.ts';
+import type { DirtyLog } from '../memory/dirty-log.ts';
+import { openDirtyLog } from '../memory/open-dirty-log.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { PageSample, zeroShareOf } from '../memory/page-sample.ts';
 import type { DirtyRateCommands, DirtyRateData, PageCounts } from './dirty-rate-api.ts';
@@ -15,13 +16,13 @@ const ZERO_SAMPLE_PAGES = 1024;
 
 const { blocks } = workerData as DirtyRateData;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
-let dirtyLog: PagemapDirtyLog | undefined;
+let dirtyLog: DirtyLog | undefined;
 let sampled: PageSample | undefined;
 let startedMillis = 0;
 
 serveThread<DirtyRateCommands>({
   watch() {
-    dirtyLog = new PagemapDirtyLog(blocks);
+    dirtyLog = openDirtyLog(blocks);
     const exists = blockPages.map((pages) => new PageBitmap(pages));
     const filled = blockPages.map((pages) => new PageBitmap(pages));
     dirtyLog.sync(exists, filled);

@@ -2,7 +2,7 @@ import { FaultEvent as FaultKind, FaultReader, ScratchBuffer } from '@godwit/pos
 import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameType, writeBytes } from '@godwit/transport';
 import type { Blocktime } from '../memory/blocktime.ts';
 import { type FaultLedger, settleRun, sharedMillis } from '../memory/fault-ledger.ts';
-import { placeZeroPages } from '../memory/fault-source.ts';
+import { resolveReceived } from '../memory/fault-source.ts';
 import type { LatencyHistogram } from '../memory/latency-histogram.ts';
 import type { PageBitmap } from '../memory/page-bitmap.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
@@ -131,8 +131,7 @@ export class FaultServer {
   /** Received: it has been placed since the fault was read, or it is zero and was never there. */
   #resolveHere(ram: RamBlock, page: number): void {
     this.#tables.counters.add('localFaults', 1);
-    const address = ram.address + page * ram.pageBytes;
-    placeZeroPages(this.#userfaultfd, address, ram.pageBytes, ram.pageBytes);
+    resolveReceived(this.#userfaultfd, ram, page);
   }
 
   #request(block: number, page: number): void {

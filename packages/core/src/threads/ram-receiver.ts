@@ -17,12 +17,14 @@ import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { watchMissing } from '../memory/fault-source.ts';
 import { discardPages, makeMissing } from '../memory/guest-ram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { memoryModeOf, tableBitmap } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
 import { rehearseReceiving } from './bulk-rehearsal.ts';
 import { Counters, receiverCounters } from './counters.ts';
 import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
+import { PortablePlacer } from './portable-placer.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
 import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
@@ -51,9 +53,13 @@ const requested = data.requested.map(
 const ledger = new FaultLedger(data.ledger);
 const gate = new PlacingGate(data.gate);
 const counters = new Counters(receiverCounters, data.counters);
-const placer = new PagePlacer({ blocks, received, requested, ledger, counters, gate }, () =>
+const mode = memoryModeOf(blocks);
+const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
+const placer = new Placer({ blocks, received, requested, ledger, counters, gate }, () =>
   report({ type: 'complete' }),
 );
+/** In portable mode: what arrives in precopy exists, for the next migration of the guest. */
+const written = blocks.map((block) => block.portable && tableBitmap(block, block.portable.written));
 let byteSource: ByteSource = () => 0;
 /** Of all links: to get its memory anew takes milliseconds, which a recovery would wait for. */
 const frameReader = new FrameReader(
@@ -70,7 +76,7 @@ let isThinned = false;
 
 if (role === 'urgent') {
   requestShortSlice(URGENT_SLICE_MICROS);
-  rehearsePlacing();
+  rehearsePlacing(mode);
 } else {
   rehearseReceiving();
 }
@@ -201,8 +207,7 @@ function beginPostcopy(): void {
 function readRun(reader: FrameReader): void {
   const { block, firstPage, pageCount } = reader.header;
   reader.readInto(addressOf(block, firstPage));
-  counters.add('normalPages', pageCount);
-  add(block, firstPage, pageCount);
+  addContent(block, firstPage, pageCount);
 }
 
 /** All of the frame is known to be good before any page of it is in place. */
@@ -214,8 +219,7 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
   reader.consume(header.bodyBytes);
   if (placing === Placing.BY_FAULT) return placer.placeCopyOf(header, inflated.address);
   copyMemory(addressOf(block, firstPage), inflated.address, pageCount * pageBytes);
-  counters.add('normalPages', pageCount);
-  add(block, firstPage, pageCount);
+  addContent(block, firstPage, pageCount);
 }
 
 /** Pages that never arrived are zero as they are; the others must become so again. */
@@ -244,6 +248,13 @@ function discardRuns(header: FrameHeader, bits: Uint8Array): void {
     discardPages(blocks[block] as RamBlock, first, count);
     received.removeRun(block, first, count);
   });
+}
+
+/** Of pages that were stored to guest memory. */
+function addContent(block: number, first: number, count: number): void {
+  counters.add('normalPages', count);
+  written[block]?.addRun(first, count);
+  add(block, first, count);
 }
 
 /** After the content is in place, never before. */

@@ -2,7 +2,8 @@ import { workerData } from 'node:worker_threads';
 import { ScratchBuffer } from '@godwit/posix';
 import { encodeControl, FrameType, writeBytes } from '@godwit/transport';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
-import { PagemapDirtyLog } from '../memory/dirty-log.ts';
+import type { DirtyLog } from '../memory/dirty-log.ts';
+import { openDirtyLog } from '../memory/open-dirty-log.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
@@ -51,7 +52,7 @@ const batch = new PageBatch({ blocks, dirty, present }, { looksForZeros, compres
 const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
 let descriptor = -1;
-let dirtyLog: PagemapDirtyLog | undefined;
+let dirtyLog: DirtyLog | undefined;
 
 rehearseSending();
 serveThread<RamSenderCommands>({
@@ -61,7 +62,7 @@ serveThread<RamSenderCommands>({
     batch.clear();
   },
   track() {
-    dirtyLog = new PagemapDirtyLog(blocks);
+    dirtyLog = openDirtyLog(blocks);
     for (const bitmap of dirty) bitmap.fill();
     dirtyLog.sync(dirty, present);
     counters.add('syncs', 1);

@@ -20,15 +20,16 @@ import {
 import { Blocktime } from '../memory/blocktime.ts';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { closeFaultSource, openFaultSource, watchMissing } from '../memory/fault-source.ts';
-import { allocateRam, discardPages, makeMissing } from '../memory/guest-ram.ts';
+import { allocateRam, discardPages, type GuestRam, makeMissing } from '../memory/guest-ram.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
-import type { RamBlock } from '../memory/ram-block.ts';
-import { ReceivedPages } from '../memory/received-pages.ts';
+import type { MemoryMode, RamBlock } from '../memory/ram-block.ts';
+import { newReceivedPages, ReceivedPages } from '../memory/received-pages.ts';
 import { Counters, faultCounters, receiverCounters, returnPathCounters } from './counters.ts';
 import { FaultServer } from './fault-server.ts';
 import { PagePlacer } from './page-placer.ts';
 import { PlacingGate } from './placing-gate.ts';
+import { PortablePlacer } from './portable-placer.ts';
 import { RequestServer } from './request-server.ts';
 import { SenderControl } from './sender-control.ts';
 
@@ -102,12 +103,12 @@ export function rehearseFaults(): void {
 }
 
 /** The destination's urgent receiver: pages are read and placed. */
-export function rehearsePlacing(): void {
+export function rehearsePlacing(mode: MemoryMode): void {
   rehearse((stage) => {
     const [near, far] = stage.sockets();
     const gate = new PlacingGate();
     gate.userfaultfd = stage.openFaultSource();
-    const received = new ReceivedPages([PAGES]);
+    const received = newReceivedPages([stage.block]);
     const requested = new PageBitmap(PAGES);
     const ledger = new FaultLedger();
     const tables = {
@@ -118,13 +119,15 @@ export function rehearsePlacing(): void {
       counters: new Counters(receiverCounters),
       gate,
     };
-    const placer = new PagePlacer(tables, () => undefined);
+    const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
+    const placer = new Placer(tables, () => undefined);
     const reader = new FrameReader(channelSource(near), BUFFER_BYTES);
     for (let round = 0; round < ROUNDS; round++) {
       const page = round % PAGES;
       if (received.bitmaps[0]?.has(page) === true) {
         discardPages(stage.block, page, 1);
         received.removeRun(0, page, 1);
+        if (mode === 'portable') watchMissing(gate.userfaultfd, [stage.block]); // it is missing again
       }
       ledger.open(0, page, 0, 0);
       requested.add(page);
@@ -133,12 +136,12 @@ export function rehearsePlacing(): void {
       placer.placeRun(reader);
       ledger.collect(() => undefined);
     }
-  });
+  }, mode);
 }
 
-function rehearse(play: (stage: Stage) => void): void {
+function rehearse(play: (stage: Stage) => void, mode: MemoryMode = 'userfault'): void {
   try {
-    using stage = new Stage();
+    using stage = new Stage(mode);
     play(stage);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error; // a host without userfaultfd, or out of something
@@ -148,13 +151,15 @@ function rehearse(play: (stage: Stage) => void): void {
 /** What a rehearsal needs and leaves nothing of. */
 class Stage implements Disposable {
   readonly block: RamBlock;
-  readonly #ram = allocateRam([{ id: 'rehearsal', byteLength: PAGES * pageBytes }]);
+  readonly #ram: GuestRam;
   readonly #buffer = new ScratchBuffer(BUFFER_BYTES);
   readonly #view = new DataView(this.#buffer.bytes.buffer);
   readonly #descriptors: number[] = [];
   #faultSource = -1;
 
-  constructor() {
+  constructor(mode: MemoryMode) {
+    const byteLength = PAGES * pageBytes;
+    this.#ram = allocateRam([{ id: 'rehearsal', byteLength }], 'anon', mode);
     this.block = this.#ram.blocks[0] as RamBlock; // allocateRam returns what it was asked for
     makeMissing(this.block, new PageBitmap(PAGES));
   }
@@ -167,7 +172,7 @@ class Stage implements Disposable {
 
   /** Pages of the block are missing from here on: nobody may touch them but who places them. */
   openFaultSource(): number {
-    this.#faultSource = openFaultSource();
+    this.#faultSource = openFaultSource([this.block]);
     watchMissing(this.#faultSource, [this.block]);
     return this.#faultSource;
   }
@@ -191,7 +196,7 @@ class Stage implements Disposable {
 
   [Symbol.dispose](): void {
     for (const descriptor of this.#descriptors) closeDescriptor(descriptor);
-    if (this.#faultSource >= 0) closeFaultSource(this.#faultSource);
+    if (this.#faultSource >= 0) closeFaultSource(this.#faultSource, [this.block]);
     this.#ram[Symbol.dispose]();
   }
 }

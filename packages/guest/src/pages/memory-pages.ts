@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import type { RamBlock } from '@godwit/core';
+import { RamAccess, type RamBlock } from '@godwit/core';
 import { viewMemory } from '@godwit/posix';
 
 /** The dummy guest's own page, whatever pages its RAM is backed by. */
@@ -23,6 +23,8 @@ export interface Segment {
   readonly blockId: string;
   /** The page of the block that `firstPage` is. */
   readonly firstPageInBlock: number;
+  /** Of portable memory: to be asked before each access, and told of each store. */
+  readonly access?: RamAccess;
 }
 
 /** The blocks of a guest as one run of pages, counted through the blocks in their order. */
@@ -45,6 +47,7 @@ export function openMemoryPages(
   const segments: Segment[] = [];
   let pageCount = 0;
   for (const block of blocks) {
+    const access = block.portable === undefined ? {} : { access: new RamAccess(block) };
     for (let offset = 0; offset < block.byteLength; offset += segmentBytesMax) {
       const byteLength = Math.min(segmentBytesMax, block.byteLength - offset);
       const firstPage = pageCount;
@@ -55,10 +58,23 @@ export function openMemoryPages(
         endPage: pageCount,
         blockId: block.id,
         firstPageInBlock: offset / PAGE_BYTES,
+        ...access,
       });
     }
   }
   return { pageCount, segments };
+}
+
+/**
+ * Waits, in portable memory, until every page is here; elsewhere whoever touches one waits for it.
+ *
+ * @throws {MigrationError} `ERR_PAGE_LOST`: one is missing and nobody brings it.
+ */
+export function ensureAll({ segments }: MemoryPages): void {
+  for (const { access, firstPage, endPage, firstPageInBlock } of segments) {
+    const endInBlock = firstPageInBlock + endPage - firstPage;
+    for (let page = firstPageInBlock; page < endInBlock; page += 1) access?.ensure(page);
+  }
 }
 
 /** @throws {RangeError} when a block is not made of whole pages, or there are too many blocks. */

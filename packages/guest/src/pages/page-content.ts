@@ -40,6 +40,22 @@ export function fillPages(
   }
 }
 
+/** Tells portable memory of what `fillPages` has stored, in a loop of its own to keep that one fast. */
+export function noteFilled(
+  memory: MemoryPages,
+  { seed, fill }: { readonly seed: number; readonly fill: number },
+  firstPage: number,
+  endPage: number,
+): void {
+  for (const { access, firstPage: first, endPage: last, firstPageInBlock } of memory.segments) {
+    if (access === undefined) continue;
+    const end = Math.min(endPage, last);
+    for (let page = Math.max(firstPage, first); page < end; page += 1) {
+      if (isFilled(seed, page, fill)) access.wrote(page - first + firstPageInBlock);
+    }
+  }
+}
+
 /**
  * Eight stores to a round: V8 reads the array's address again after the stores of a round, and a
  * CPU that will not read ahead of a store makes every round take 4 ns, be it of one word or of eight.

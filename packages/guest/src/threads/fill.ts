@@ -2,10 +2,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 import type { FillTask } from '../fill.ts';
 import { openMemoryPages } from '../pages/memory-pages.ts';
-import { fillPages } from '../pages/page-content.ts';
+import { fillPages, noteFilled } from '../pages/page-content.ts';
 
 // Sent by fillGuest, which states the type.
 const { ram, firstPage, endPage, seed, fill } = workerData as FillTask;
 
-fillPages(openMemoryPages(ram), { seed, fill }, firstPage, endPage);
+const memory = openMemoryPages(ram);
+fillPages(memory, { seed, fill }, firstPage, endPage);
+noteFilled(memory, { seed, fill }, firstPage, endPage);
 parentPort?.postMessage(true);

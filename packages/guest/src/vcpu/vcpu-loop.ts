@@ -1,11 +1,11 @@
-import { findSegment, PAGE_WORDS, type MemoryPages } from '../pages/memory-pages.ts';
-import { COUNTER_WORD } from '../pages/page-content.ts';
+import { findSegment, type MemoryPages } from '../pages/memory-pages.ts';
 import { ownPageCount } from '../program.ts';
 import { PageSequence } from '../workload/page-sequence.ts';
 import { Pacer } from './pacer.ts';
 import type { StepTimes } from './step-times.ts';
 import { Throttle } from './throttle.ts';
 import { commandKind, type VcpuControl, type VcpuProgram } from './vcpu-control.ts';
+import { chooseVisit } from './visit.ts';
 
 /** How many steps are made between two looks at the throttle: about a millisecond of first writes. */
 const BATCH_STEPS = 1024;
@@ -73,7 +73,7 @@ export function startWalk(
   const size = ownPageCount(pageCount, vcpu, vcpuCount);
   const sequence = new PageSequence({ workload, seed, vcpu, size }, control.steps);
   const published = control.stepsCell();
-  const sweeping = workload === 'sweep';
+  const visit = chooseVisit(segments, workload);
   let segmentIndex = 0;
 
   return (command, count) => {
@@ -84,10 +84,8 @@ export function startWalk(
       segmentIndex = findSegment(segments, page, segmentIndex);
       const segment = segments[segmentIndex];
       if (segment === undefined) break; // findSegment has thrown before this
-      const word = (page - segment.firstPage) * PAGE_WORDS;
       const before = times === undefined ? 0 : performance.now();
-      if (sweeping) incrementByte(segment.words, word);
-      else incrementCounter(segment.words, word + COUNTER_WORD);
+      visit(segment, page);
       times?.add(performance.now() - before);
       steps += 1;
       published[0] = steps; // 64 aligned bits in one store: a reader sees the old count or the new
@@ -95,17 +93,4 @@ export function startWalk(
     }
     return count - left;
   };
-}
-
-/** The lowest byte of a word by 1, modulo 256. */
-function incrementByte(words: Int32Array, index: number): void {
-  const word = words[index] ?? 0;
-  words[index] = (word & ~0xff) | ((word + 1) & 0xff);
-}
-
-/** The 64-bit counter that begins at a word by 1. */
-function incrementCounter(words: Int32Array, index: number): void {
-  const low = ((words[index] ?? 0) + 1) | 0;
-  words[index] = low;
-  if (low === 0) words[index + 1] = (words[index + 1] ?? 0) + 1;
 }

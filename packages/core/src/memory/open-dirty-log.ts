@@ -1,0 +1,15 @@
+import { type DirtyLog, PagemapDirtyLog } from './dirty-log.ts';
+import { PortableDirtyLog } from './portable-dirty-log.ts';
+import { memoryModeOf } from './portable-ram.ts';
+import type { RamBlock } from './ram-block.ts';
+
+/**
+ * The dirty log that fits how these blocks are accessed.
+ *
+ * @throws {SystemError} the kernel is to note writes and does not.
+ * @throws {MigrationError} `ERR_SETUP`, `ERR_ARGUMENT`: the blocks cannot be tracked, or not together.
+ */
+export function openDirtyLog(blocks: readonly RamBlock[]): DirtyLog {
+  const isPortable = memoryModeOf(blocks) === 'portable';
+  return isPortable ? new PortableDirtyLog(blocks) : new PagemapDirtyLog(blocks);
+}
