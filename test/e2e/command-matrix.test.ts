@@ -24,6 +24,7 @@ const NOT_PAUSED = /^GenericError: Cannot resume if there is no paused migration
 const NO_CANCEL = /^GenericError: Postcopy migration in progress, cannot cancel\./;
 const NO_PAUSE = /^GenericError: migrate-pause is currently only supported during postcopy-active/;
 const NOT_FINAL = /^GenericError: Migration is not finalized yet$/;
+const NOT_THERE = /^GenericError: Migration not in expected state: /;
 const NOT_BEGUN = /^GenericError: Postcopy must be started after migration has been started$/;
 const NOT_INCOMING = /^GenericError: '-incoming' was not specified on the command line$/;
 const STARTED = /^GenericError: The incoming migration has already been started$/;
@@ -47,12 +48,12 @@ function everywhere(cell: Cell, but: Partial<Record<SourceState, Cell>> = {}) {
 
 const idle = (cell: Cell) => ({ none: cell, completed: cell, cancelled: cell, failed: cell });
 
-// migrate-continue and pre-switchover belong here: their row, and their cell in each row.
 const onSource: Record<TableCommand, Record<SourceState, Cell>> = {
   migrate_cancel: row({
     ...idle('ok'),
     setup: '→ cancelled',
     active: '→ cancelled',
+    'pre-switchover': '→ cancelled',
     device: '→ cancelled',
     'device, ordered': NO_CANCEL, // QEMU: accepted, and both sides may run the guest
     'postcopy-device': '→ cancelled', // QEMU: refused; here the guest is ours until the order to run
@@ -69,6 +70,7 @@ const onSource: Record<TableCommand, Record<SourceState, Cell>> = {
   'migrate resume': everywhere(NOT_PAUSED, { 'postcopy-paused': '→ postcopy-active' }),
   migrate: everywhere(IN_PROGRESS, { ...idle('→ setup'), completed: HAS_LEFT }),
   'migrate-start-postcopy': everywhere('ok', { none: NOT_BEGUN, active: '→ postcopy-active' }),
+  'migrate-continue': everywhere(NOT_THERE, { 'pre-switchover': '→ completed' }),
   cont: everywhere(NOT_FINAL, {
     ...idle('ok'),
     setup: 'ok',
@@ -83,6 +85,7 @@ const onSource: Record<TableCommand, Record<SourceState, Cell>> = {
     ...idle(NO_INSTANCE),
     setup: '→ failed', // QEMU: does not reach a connection that is being opened
     active: '→ failed',
+    'pre-switchover': '→ failed',
     device: '→ failed',
     'device, ordered': '→ postcopy-paused', // QEMU: failed, and both sides may run the guest
     'postcopy-device': '→ failed',
@@ -114,6 +117,7 @@ const onDestination: Record<TableCommand, Record<DestinationScene, Cell>> = {
   'migrate resume': onEach(NOT_PAUSED),
   migrate: onEach(ARRIVING, { none: WAITING, active: WAITING, completed: '→ setup' }),
   'migrate-start-postcopy': onEach(NOT_BEGUN),
+  'migrate-continue': onEach(NOT_THERE),
   cont: onEach('ok'),
   'migrate-set-capabilities': onEach('ok'),
   'migrate-set-parameters': onEach('ok'),

@@ -35,7 +35,16 @@ export const sourceScenes = {
       return await nothing();
     },
   },
-  // pre-switchover: its scene belongs here, together with the row of migrate-continue.
+  'pre-switchover': {
+    options: { ...patient, parameters: fast },
+    async enter(pair) {
+      const capabilities = [{ capability: 'pause-before-switchover', state: true }];
+      await pair.source.execute('migrate-set-capabilities', { capabilities });
+      await pair.migrate();
+      await pair.source.waitForStatus('pre-switchover');
+      return await nothing();
+    },
+  },
   /** The guest is stopped, its state is sent, the order to run has not left. */
   device: {
     options: { ...patient, parameters: fast },
@@ -140,6 +149,7 @@ export const tableCommands = {
   'migrate resume': ({ uri }) => ({ uri, resume: true }),
   migrate: ({ uri }) => ({ uri }),
   'migrate-start-postcopy': () => ({}),
+  'migrate-continue': () => ({ state: 'pre-switchover' }),
   cont: () => ({}),
   'migrate-set-capabilities': () => ({
     capabilities: [{ capability: 'postcopy-blocktime', state: true }],
