@@ -15,15 +15,16 @@ interface FaultFigures {
   readonly 'x-faults': { readonly served: number };
 }
 
-const before = ['status', 'setup-time', 'total-time', 'expected-downtime', 'ram'];
+const before = ['status', 'setup-time', 'total-time', 'expected-downtime', 'ram', 'x-senders'];
 const downtime = ['downtime', 'x-downtime-us', 'x-downtime-parts'];
-const after = ['status', 'setup-time', 'total-time', 'ram', ...downtime];
+const after = ['status', 'setup-time', 'total-time', 'ram', 'x-senders', ...downtime];
 
 /** What a source tells in each state, no more and no less. */
 const told: Record<SourceState, readonly string[]> = {
   none: [],
   setup: ['status'],
   active: before,
+  'pre-switchover': before,
   device: before,
   'device, ordered': before,
   'postcopy-device': before,

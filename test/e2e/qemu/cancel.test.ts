@@ -121,7 +121,7 @@ const states: Readonly<Record<string, (pair: Pair) => Promise<void>>> = {
 };
 
 async function refuseToCancel(pair: Pair, status: string): Promise<void> {
-  await expect(cancel(pair)).rejects.toThrow(`cannot cancel in ${status}`);
+  await expect(cancel(pair)).rejects.toThrow(`cannot cancel. In ${status} `);
   expect(pair.source.statuses.at(-1)).toBe(status);
 }
 

@@ -70,7 +70,7 @@ describe('a command that cannot be carried out is an error at once, and changes 
     [
       '/migration/validate_uri/channels/both_set',
       { uri: 'tcp:127.0.0.1:0', channels },
-      /'uri' and 'channels' arguments are mutually exclusive/,
+      /need either 'uri' or 'channels' argument/,
     ],
     [
       '/migration/validate_uri/channels/none_set',
