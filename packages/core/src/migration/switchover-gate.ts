@@ -10,13 +10,15 @@ const REST_MILLIS = 100;
  *
  * @see QEMU migration/migration.c, migration_can_switchover.
  */
-export class SwitchoverGate {
+export class SwitchoverGate implements Disposable {
   readonly #context: SourceContext;
+  #onOpen: (() => void) | undefined;
 
-  /** @param onOpen the word has come. */
+  /** @param onOpen the word has come, before the gate is disposed of. */
   constructor(context: SourceContext, onOpen: () => void) {
     this.#context = context;
-    if (!this.isOpen) void context.link.inbox.switchoverAck.then(onOpen);
+    this.#onOpen = onOpen;
+    if (!this.isOpen) void context.link.inbox.switchoverAck.then(() => this.#onOpen?.());
   }
 
   get isOpen(): boolean {
@@ -29,5 +31,10 @@ export class SwitchoverGate {
     const { link, signal } = this.#context;
     await upTo(Promise.race([link.inbox.switchoverAck, link.inbox.ended]), REST_MILLIS, signal);
     signal.throwIfAborted();
+  }
+
+  /** The passes are over: a word that comes later is for nobody. */
+  [Symbol.dispose](): void {
+    this.#onOpen = undefined;
   }
 }
