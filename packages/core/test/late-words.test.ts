@@ -50,3 +50,13 @@ test('the word that the guest may be stopped cuts nothing short once it stands s
   await reaches(source, 'completed');
   expect(statuses).not.toContain('postcopy-paused');
 });
+
+test('whoever is told of the pause before the switchover may end it at once', async () => {
+  const { source, arrived, address } = await pair({ 'pause-before-switchover': true });
+  source.on('status', (status) => {
+    if (status === 'pre-switchover') source.continueFrom(status);
+  });
+  source.start(address);
+  await reaches(source, 'completed');
+  expect(arrived.running).toBe(true);
+});

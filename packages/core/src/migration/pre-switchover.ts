@@ -19,12 +19,15 @@ export class PreSwitchover {
   /**
    * Has no limit in time: an operator may take any. But a link that is lost ends it, also one that only
    * fell silent, and so does an abort.
+   *
+   * @param tell that it begins; who hears of it may end it there and then.
    */
-  async wait(context: SourceContext): Promise<void> {
+  async wait(context: SourceContext, tell: () => void): Promise<void> {
     const { link, signal } = context;
     const continued = new Promise<'continued'>((resolve) => {
       this.#continue = () => resolve('continued');
     });
+    tell();
     const over = Promise.race([continued, link.inbox.ended]);
     while ((await upTo(over, CHECK_MILLIS, signal)) === undefined) {
       await link.send({ t: 'flush' });

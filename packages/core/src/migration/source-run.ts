@@ -183,8 +183,8 @@ export class SourceRun {
     const clock = this.statistics.stopsGuest();
     await stopGuest(this.#context(), clock);
     if (this.#options.capabilities['pause-before-switchover']) {
-      this.#status.move('active', 'pre-switchover');
-      await this.preSwitchover.wait(this.#context());
+      const tell = (): void => this.#status.move('active', 'pre-switchover');
+      await this.preSwitchover.wait(this.#context(), tell);
     }
     clock.partEnds();
     // Begun before it is told: whoever listens takes time, and the guest stands still.
