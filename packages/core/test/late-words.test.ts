@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Capabilities, capabilityDefaults } from '../src/capabilities.ts';
+import { ControlInbox } from '../src/migration/control-inbox.ts';
 import { DestinationMigration, type DestinationOptions } from '../src/migration/destination.ts';
 import { SourceMigration } from '../src/migration/source.ts';
 import type { Parameters } from '../src/parameters.ts';
@@ -59,4 +60,27 @@ test('whoever is told of the pause before the switchover may end it at once', as
   source.start(address);
   await reaches(source, 'completed');
   expect(arrived.running).toBe(true);
+});
+
+test('a pause that comes while the link is being lost leaves the next attempt to its user', async () => {
+  const wanted = { 'postcopy-ram': true, 'x-auto-recover': true };
+  const { source, destination, address } = await pair(wanted, slow);
+  const told = vi.fn<() => void>();
+  source.on('recovery', told);
+  source.start(address);
+  await reaches(source, 'active');
+  source.startPostcopy();
+  await reaches(source, 'postcopy-active');
+  const spy = vi.spyOn(ControlInbox.prototype, 'fail').mockImplementationOnce(() => {
+    source.pause(); // what ends the link has just been noted
+  });
+  onTestFinished(() => spy.mockRestore());
+  destination.yank();
+  await reaches(source, 'postcopy-paused');
+  expect(source.error).toMatchObject({ code: 'ERR_POSTCOPY_PAUSED_BY_USER' });
+  expect(told).not.toHaveBeenCalled();
+  source.setParameters(parameters);
+  spy.mockRestore();
+  source.resume(address);
+  await reaches(source, 'completed');
 });
