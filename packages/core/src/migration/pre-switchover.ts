@@ -1,8 +1,8 @@
 import { upTo } from './limit.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 
-/** How often the link is tried while the operator takes time. */
-const CHECK_MILLIS = 1000;
+/** How often the link is tried while somebody takes time. */
+export const CHECK_MILLIS = 1000;
 
 /**
  * The pause before the switchover (capability `pause-before-switchover`): the guest stands still, its
@@ -30,9 +30,14 @@ export class PreSwitchover {
     tell();
     const over = Promise.race([continued, link.inbox.ended]);
     while ((await upTo(over, CHECK_MILLIS, signal)) === undefined) {
-      await link.send({ t: 'flush' });
-      await link.inbox.expect('flushed', handshake(context));
+      await tryLink(context);
     }
     signal.throwIfAborted();
   }
+}
+
+/** A link on which nothing else is said may have fallen silent. @throws that, after the handshake's time. */
+export async function tryLink(context: SourceContext): Promise<void> {
+  await context.link.send({ t: 'flush' });
+  await context.link.inbox.expect('flushed', handshake(context));
 }
