@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { pageBytes } from '@godwit/posix';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { DirtyRateMeasurement } from '../src/dirty-rate/dirty-rate-measurement.ts';
 import { openDirtyLog } from '../src/memory/open-dirty-log.ts';
 import type { PageBitmap } from '../src/memory/page-bitmap.ts';
 import { PortableDirtyLog } from '../src/memory/portable-dirty-log.ts';
@@ -78,6 +79,20 @@ test('a later log begins with every page that exists, whoever was told before', 
   expect(later.ask()).toEqual([[1, 2, 3, 4]]);
   expect(later.present.map(pagesIn)).toEqual([[1, 2, 3, 4]]);
   expect(later.ask()).toEqual([[]]);
+});
+
+test('of two logs, or a log and a measurement, one is refused: each would miss what the other took', async () => {
+  const blocks = realPortableRam([PAGES, 3]);
+  const log = new PortableDirtyLog(blocks.slice(1));
+  expect(() => new PortableDirtyLog(blocks)).toThrow(/noted already/);
+  const options = { mode: 'dirty-bitmap', calcMillis: 50, samplePages: 0 } as const;
+  await expect(new DirtyRateMeasurement(blocks, options).result).rejects.toThrow(/EBUSY/);
+  log[Symbol.dispose]();
+  expect(await new DirtyRateMeasurement(blocks, options).result).toMatchObject({ total: 103 });
+  using other = new PortableDirtyLog(blocks);
+  log[Symbol.dispose](); // not the other's
+  expect(() => new PortableDirtyLog(blocks)).toThrow(/noted already/);
+  expect(other.writtenPages()).toBe(0);
 });
 
 test('whatever is written between any two questions is told by the second', () => {

@@ -1,5 +1,5 @@
 import { closeDescriptor, FaultReader, pageBytes, POLLIN, PollSet } from '@godwit/posix';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { closeFaultSource, openFaultSource, watchMissing } from '../src/memory/fault-source.ts';
 import { allocateRam, makeMissing } from '../src/memory/guest-ram.ts';
 import { memoryModeOf, tableBitmap } from '../src/memory/portable-ram.ts';
@@ -86,6 +86,26 @@ test('a missing page that nobody brings any more is refused, not read as zero', 
   expect(await answer).toEqual(['ERR_PAGE_LOST', 'ERR_PAGE_LOST']);
   expect(() => new RamAccess(block).ensure(12)).toThrow(/page 12 of RAM block 'ram0' is missing/);
 });
+
+test.each([1, 2, 3, 4])(
+  'the last page that comes, and is the end of the serving, is found (before look %i)',
+  (look) => {
+    const { block, receive } = missingRam();
+    const { load } = Atomics;
+    let looks = 0;
+    const spy = vi.spyOn(Atomics, 'load').mockImplementation((...of) => {
+      looks += 1;
+      if (looks === look) {
+        receive(40);
+        Atomics.store(new Int32Array((block.portable as PortableTables).served), 0, 0);
+      }
+      return load(...of);
+    });
+    onTestFinished(() => spy.mockRestore());
+    new RamAccess(block).ensure(40); // would throw
+    expect(bytesOf(block)[40 * pageBytes]).toBe(40);
+  },
+);
 
 test('a guest that is to arrive can touch nothing before it has', () => {
   const [block] = realPortableRam([PAGES]) as [RamBlock];

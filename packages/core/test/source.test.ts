@@ -104,6 +104,18 @@ test('with switchover-ack the guest runs until the destination has given its wor
   expect(guest.running).toBe(true);
 });
 
+test('a destination that falls silent is not waited for, whatever word it owes', async () => {
+  const guest = new QuietGuest(realRam([64]), true);
+  const address = await listen(anyPort, startAndStall);
+  const capabilities = { ...capabilityDefaults, 'switchover-ack': true };
+  const source = new SourceMigration(guest, { capabilities, parameters });
+  source.start(address);
+  await source.ended;
+  expect(source.error?.message).toContain("'flushed' did not come");
+  expect(source.status).toBe('failed');
+  expect(guest.running).toBe(true);
+});
+
 test('a destination that fails while pages are sent is quoted', async () => {
   const guest = new QuietGuest(realRam([64]), true);
   const address = await listen(anyPort, async (channel) => {

@@ -1,3 +1,4 @@
+import { MigrationError } from '../errors.ts';
 import type { DirtyLog } from './dirty-log.ts';
 import type { PageBitmap } from './page-bitmap.ts';
 import { tableBitmap } from './portable-ram.ts';
@@ -11,10 +12,24 @@ import type { RamBlock } from './ram-block.ts';
 export class PortableDirtyLog implements DirtyLog {
   readonly #written: readonly PageBitmap[];
   readonly #existing: readonly PageBitmap[];
+  /** Of the blocks that are ours. */
+  readonly #tracked: Int32Array[];
   #synced = false;
 
-  /** @param blocks of portable memory. */
+  /**
+   * @param blocks of portable memory.
+   * @throws {MigrationError} `ERR_SETUP`: they have another log. What one takes the other never sees.
+   */
   constructor(blocks: readonly RamBlock[]) {
+    const words = blocks.map(
+      ({ portable }) => new Int32Array((portable as PortableTables).tracked),
+    );
+    this.#tracked = words.filter((word) => Atomics.compareExchange(word, 0, 0, 1) === 0);
+    if (this.#tracked.length < words.length) {
+      this[Symbol.dispose]();
+      const message = 'writes to this RAM are noted already: EBUSY, as the kernel would say';
+      throw new MigrationError('ERR_SETUP', message);
+    }
     const bitmaps = (name: 'written' | 'existing'): PageBitmap[] =>
       blocks.map((block) => tableBitmap(block, (block.portable as PortableTables)[name]));
     this.#written = bitmaps('written');
@@ -40,8 +55,10 @@ export class PortableDirtyLog implements DirtyLog {
     return this.#written.reduce((pages, bitmap) => pages + bitmap.count(), 0);
   }
 
-  /** Nothing to let go of: the guest goes on noting. */
-  [Symbol.dispose](): void {}
+  /** The guest goes on noting; another log may ask. */
+  [Symbol.dispose](): void {
+    for (const word of this.#tracked.splice(0)) Atomics.store(word, 0, 0);
+  }
 
   /** What was written before this log was there: during an earlier one, or when pages arrived. */
   #addExisting(dirty: readonly PageBitmap[], present: readonly PageBitmap[]): number {

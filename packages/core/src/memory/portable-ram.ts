@@ -28,6 +28,7 @@ export function portableTables(ram: PortableRam, pages: number): PortableTables 
     missing: new PageBitmap(pages).buffer,
     written: new PageBitmap(pages).buffer,
     existing: new PageBitmap(pages).buffer,
+    tracked: new SharedArrayBuffer(4),
   };
 }
 

@@ -8,6 +8,7 @@
  * | missing: nobody has begun to place it | the main receiver, when pages begin to be missing | who places it, before the content: exactly one | placing threads |
  * | written: since the log was last asked | who stores, after the content | the dirty log, before the content is read | the dirty log |
  * | existing: ever written | the dirty log, from `written` | nobody | the dirty log |
+ * | tracked: one word, 1 while a dirty log asks | the dirty log | the dirty log | another one, which is refused |
  * | served: one word, 1 while somebody brings missing pages | the main receiver | main thread | the guest, when it misses a page |
  */
 export interface PortableTables {
@@ -15,6 +16,7 @@ export interface PortableTables {
   readonly missing: SharedArrayBuffer;
   readonly written: SharedArrayBuffer;
   readonly existing: SharedArrayBuffer;
+  readonly tracked: SharedArrayBuffer;
   readonly served: SharedArrayBuffer;
   /** The guest says here, as a userfaultfd would, which page it waits for. Lives as long as the RAM. */
   readonly missesWriter: number;

@@ -71,9 +71,11 @@ export class RamAccess {
     const index = page >>> 5;
     const bit = 1 << (page & 31);
     for (let isTold = false; ; isTold = true) {
+      // Looked at first: once the last page is here nobody serves any more, and the page is found.
+      const isServed = Atomics.load(this.#served, 0) === 1;
       const word = Atomics.load(this.#received, index);
       if ((word & bit) !== 0) return;
-      this.#refuseUnlessServed(page);
+      if (!isServed) this.#refuse(page);
       if (!isTold) this.#tell(page);
       Atomics.wait(this.#received, index, word, SLEEP_MILLIS_MAX);
     }
@@ -85,8 +87,7 @@ export class RamAccess {
   }
 
   /** Without this a guest would wait for ever, or find zeros. */
-  #refuseUnlessServed(page: number): void {
-    if (Atomics.load(this.#served, 0) === 1) return;
+  #refuse(page: number): never {
     const message = `page ${page} of RAM block '${this.#block.id}' is missing, and nobody brings it`;
     throw new MigrationError('ERR_PAGE_LOST', message);
   }

@@ -1,8 +1,8 @@
 import { upTo } from './limit.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 
-/** How often the link is tried while the operator takes time. */
-const CHECK_MILLIS = 1000;
+/** How often the link is tried while somebody takes time. */
+export const CHECK_MILLIS = 1000;
 
 /**
  * The pause before the switchover (capability `pause-before-switchover`): the guest stands still, its
@@ -19,17 +19,25 @@ export class PreSwitchover {
   /**
    * Has no limit in time: an operator may take any. But a link that is lost ends it, also one that only
    * fell silent, and so does an abort.
+   *
+   * @param tell that it begins; who hears of it may end it there and then.
    */
-  async wait(context: SourceContext): Promise<void> {
+  async wait(context: SourceContext, tell: () => void): Promise<void> {
     const { link, signal } = context;
     const continued = new Promise<'continued'>((resolve) => {
       this.#continue = () => resolve('continued');
     });
+    tell();
     const over = Promise.race([continued, link.inbox.ended]);
     while ((await upTo(over, CHECK_MILLIS, signal)) === undefined) {
-      await link.send({ t: 'flush' });
-      await link.inbox.expect('flushed', handshake(context));
+      await tryLink(context);
     }
     signal.throwIfAborted();
   }
+}
+
+/** A link on which nothing else is said may have fallen silent. @throws that, after the handshake's time. */
+export async function tryLink(context: SourceContext): Promise<void> {
+  await context.link.send({ t: 'flush' });
+  await context.link.inbox.expect('flushed', handshake(context));
 }

@@ -53,7 +53,7 @@ export async function precopy(
   const { wishes, autoConverge } = options;
   const further = new FurtherPasses();
   const stall = context.capabilities['x-auto-postcopy'] ? new StallDetection() : undefined;
-  const gate = new SwitchoverGate(context, () => {
+  using gate = new SwitchoverGate(context, () => {
     if (wishes.postcopy) context.link.stopTransfer();
   });
   using timer = autoConverge && new SyncTimer(() => wishSync(context, wishes));

@@ -183,8 +183,8 @@ export class SourceRun {
     const clock = this.statistics.stopsGuest();
     await stopGuest(this.#context(), clock);
     if (this.#options.capabilities['pause-before-switchover']) {
-      this.#status.move('active', 'pre-switchover');
-      await this.preSwitchover.wait(this.#context());
+      const tell = (): void => this.#status.move('active', 'pre-switchover');
+      await this.preSwitchover.wait(this.#context(), tell);
     }
     clock.partEnds();
     // Begun before it is told: whoever listens takes time, and the guest stands still.
@@ -235,8 +235,10 @@ export class SourceRun {
   /** @returns where to try again. */
   async #paused(reason: Error): Promise<Address> {
     const { signal } = this.#attempt;
-    const error = this.#link?.lost ?? (signal.aborted ? (signal.reason as Error) : reason);
+    const lost = this.#link?.lost;
     await this.#link?.close();
+    // Who breaks what is breaking already means it all the same.
+    const error = signal.aborted ? (signal.reason as Error) : (lost ?? reason);
     this.#link = undefined;
     const explained = explainSource(error, this.#status.status, this.#handedOver);
     this.#error = explained;

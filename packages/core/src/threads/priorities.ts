@@ -17,11 +17,16 @@ let hasYielded = false;
 /**
  * Lets the guest and those who serve its faults go before this thread, which takes in the bulk of a
  * postcopy: whoever is woken by a page gets its processor soon. On Linux a nice value belongs to a
- * thread; it is raised once, takes no privilege, and ends with the thread.
+ * thread; it is raised once, takes no privilege, and ends with the thread. Where a host refuses it all the
+ * same, the guest waits a little longer, which is no reason to lose a link.
  */
 export function yieldToGuest(): void {
   if (hasYielded) return;
   hasYielded = true;
   const thread = threadId();
-  setPriority(thread, Math.min(NICE_MAX, getPriority(thread) + BULK_NICENESS));
+  try {
+    setPriority(thread, Math.min(NICE_MAX, getPriority(thread) + BULK_NICENESS));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SYSTEM_ERROR') throw error;
+  }
 }

@@ -1,0 +1,86 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { type Capabilities, capabilityDefaults } from '../src/capabilities.ts';
+import { ControlInbox } from '../src/migration/control-inbox.ts';
+import { DestinationMigration, type DestinationOptions } from '../src/migration/destination.ts';
+import { SourceMigration } from '../src/migration/source.ts';
+import type { Parameters } from '../src/parameters.ts';
+import { parameters, QuietGuest } from './hand-made-peer.ts';
+import { bytesOf, realRam } from './real-ram.ts';
+
+const PAGES = 1024;
+/** All of it takes two seconds, before the switchover and after it. */
+const slow = { ...parameters, 'max-bandwidth': 2_000_000, 'max-postcopy-bandwidth': 2_000_000 };
+
+/** A source and a real destination for it. */
+async function pair(
+  wanted: Partial<Capabilities>,
+  how: Parameters = parameters,
+  more: Partial<DestinationOptions> = {},
+) {
+  const guest = new QuietGuest(realRam([PAGES]), true);
+  bytesOf(guest.ram[0]).fill(7);
+  const arrived = new QuietGuest(realRam([PAGES]), false);
+  const destination = new DestinationMigration(arrived, { parameters: () => parameters, ...more });
+  onTestFinished(async () => await destination.close());
+  const address = await destination.listen({ type: 'tcp', host: '127.0.0.1', port: 0 });
+  const capabilities = { ...capabilityDefaults, ...wanted };
+  const source = new SourceMigration(guest, { capabilities, parameters: how });
+  const statuses: string[] = [];
+  source.on('status', (status) => statuses.push(status));
+  return { guest, arrived, source, destination, address, statuses };
+}
+
+async function reaches(source: SourceMigration, status: string): Promise<void> {
+  await vi.waitUntil(() => source.status === status, { timeout: 20_000, interval: 5 });
+}
+
+test('the word that the guest may be stopped cuts nothing short once it stands still', async () => {
+  let giveWord = (): void => undefined;
+  const word = new Promise<void>((resolve) => {
+    giveWord = resolve;
+  });
+  const wanted = { 'switchover-ack': true, 'postcopy-ram': true };
+  const parts = await pair(wanted, slow, { switchoverReady: async () => await word });
+  const { guest, source, address, statuses } = parts;
+  source.start(address);
+  await reaches(source, 'active');
+  guest.running = false; // stopped by its user: no word is needed
+  source.startPostcopy();
+  await reaches(source, 'postcopy-active');
+  giveWord();
+  await reaches(source, 'completed');
+  expect(statuses).not.toContain('postcopy-paused');
+});
+
+test('whoever is told of the pause before the switchover may end it at once', async () => {
+  const { source, arrived, address } = await pair({ 'pause-before-switchover': true });
+  source.on('status', (status) => {
+    if (status === 'pre-switchover') source.continueFrom(status);
+  });
+  source.start(address);
+  await reaches(source, 'completed');
+  expect(arrived.running).toBe(true);
+});
+
+test('a pause that comes while the link is being lost leaves the next attempt to its user', async () => {
+  const wanted = { 'postcopy-ram': true, 'x-auto-recover': true };
+  const { source, destination, address } = await pair(wanted, slow);
+  const told = vi.fn<() => void>();
+  source.on('recovery', told);
+  source.start(address);
+  await reaches(source, 'active');
+  source.startPostcopy();
+  await reaches(source, 'postcopy-active');
+  const spy = vi.spyOn(ControlInbox.prototype, 'fail').mockImplementationOnce(() => {
+    source.pause(); // what ends the link has just been noted
+  });
+  onTestFinished(() => spy.mockRestore());
+  destination.yank();
+  await reaches(source, 'postcopy-paused');
+  expect(source.error).toMatchObject({ code: 'ERR_POSTCOPY_PAUSED_BY_USER' });
+  expect(told).not.toHaveBeenCalled();
+  source.setParameters(parameters);
+  spy.mockRestore();
+  source.resume(address);
+  await reaches(source, 'completed');
+});
