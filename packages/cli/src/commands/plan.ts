@@ -10,14 +10,14 @@ import { type Outcome, outcomeLines, planLines } from '../plan/plan-lines.ts';
 import { type Plan, type PlanInput, predict } from '../plan/predict.ts';
 import { measureRoundTrip } from '../plan/round-trip.ts';
 import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
-import { checkCountFrom, checkRate } from '../option-values.ts';
+import { checkMillisFrom, checkPositiveRate, checkRate } from '../option-values.ts';
 import { teach } from '../teach.ts';
 
 const EXAMPLES = [
   ['what would it cost, and which way is better?', 'godwit plan --qmp unix:/tmp/a.qmp'],
   [
     'over this link, with this limit',
-    'godwit plan --qmp unix:/tmp/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G/s --downtime-limit 50',
+    'godwit plan --qmp unix:/tmp/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G/s --downtime-limit 50ms',
   ],
   [
     'do so, and show prediction beside outcome',
@@ -49,9 +49,9 @@ export function registerPlan(program: Command): void {
     .description('predict what a migration would cost, and say which way to take')
     .option('--to <uri>', 'where the destination listens: measures the round trip', checkUri)
     .option('--bandwidth <rate>', "instead of the source's max-bandwidth", checkRate)
-    .option('--link <rate>', 'what the link carries', checkRate, LINK_BYTES_PER_SECOND)
-    .option('--downtime-limit <ms>', "instead of the source's", checkCountFrom(0, 2_000_000))
-    .option('--sample <ms>', 'how long to watch the guest', checkCountFrom(50, 60_000), 1000)
+    .option('--link <rate>', 'what the link carries', checkPositiveRate, LINK_BYTES_PER_SECOND)
+    .option('--downtime-limit <time>', "instead of the source's", checkMillisFrom(0, 2_000_000))
+    .option('--sample <time>', 'how long to watch the guest', checkMillisFrom(50, 60_000), 1000)
     .option('--then-migrate', 'migrate to --to as advised, and show prediction beside outcome')
     .addOption(
       new Option('--mode <mode>', 'migrate in this way instead').choices(['precopy', 'postcopy']),
