@@ -207,6 +207,19 @@ test('a link lost in postcopy is recovered without anybody doing it', async () =
   expect(await hosts.expectOneOwnerEach()).toBe(1);
 });
 
+test('a destination that dies in postcopy has the guest, and nobody is told to go on with it', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const command = hosts.evacuate('--postcopy', '--bandwidth', '1M', '--retries', '1', '--json');
+  await hosts.sources[0]?.waitForStatus('postcopy-active');
+  hosts.destinations[0]?.kill();
+  const { code, stdout } = await command.ended();
+  expect(code).toBe(1);
+  const [guest] = stateOf(stdout).guests;
+  expect(guest).toMatchObject({ phase: 'unknown', owner: 'destination', recoveries: 1 });
+  expect(guest?.reason).toContain('the guest is lost');
+  expect(await hosts.sources[0]?.isRunningGuest()).toBe(false);
+});
+
 test('the guests that run share the bandwidth, and together keep to it', async () => {
   const guest = { memory: '32M', workload: 'idle' } as const;
   const hosts = await Hosts.start([guest, guest, guest], [guest, guest, guest]);

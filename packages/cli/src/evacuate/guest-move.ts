@@ -21,6 +21,7 @@ export interface MoveContext {
 }
 
 const INTERRUPTED = 'interrupted';
+const GONE = 'it does not answer any more; if its process has ended, the guest is lost';
 
 /**
  * The move of one guest. Its report is true at any moment, and at the end says who owns the guest: only
@@ -93,7 +94,8 @@ export class GuestMove {
     try {
       if (signal.aborted) cancel();
       const status = await this.#follow(since);
-      return await this.#ended(status === 'postcopy-paused' ? await this.#recover(uri) : status);
+      const rests = status === 'postcopy-paused' ? await this.#recover(uri) : status;
+      return await this.#ended(rests, destination);
     } finally {
       signal.removeEventListener('abort', cancel);
     }
@@ -133,7 +135,7 @@ export class GuestMove {
     }
   }
 
-  async #ended(status: string): Promise<boolean> {
+  async #ended(status: string, destination: Destination): Promise<boolean> {
     await this.refresh();
     const { signal } = this.#context;
     switch (status) {
@@ -142,7 +144,8 @@ export class GuestMove {
         this.#change({ phase: 'moved' });
         return false;
       case 'postcopy-paused':
-        this.#change({ phase: 'paused' });
+        if ((await runStateAt(destination)) !== undefined) this.#change({ phase: 'paused' });
+        else this.#change({ phase: 'unknown', reason: GONE });
         return false;
       case 'cancelled':
         return this.#left(signal.aborted ? INTERRUPTED : 'somebody else has cancelled it');
