@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { UsageError } from '../errors.ts';
 import { followMigration, restingStatuses } from '../follow-migration.ts';
-import { queryMigrate } from '../migrate-info.ts';
+import { queryMigrate, queryStatus } from '../migrate-info.ts';
 import { measureGuest } from '../plan/measure-guest.ts';
 import { type Outcome, outcomeLines, planLines } from '../plan/plan-lines.ts';
 import { type Plan, type PlanInput, predict } from '../plan/predict.ts';
@@ -84,6 +84,8 @@ async function plan(options: PlanOptions): Promise<void> {
 
 async function measure(client: QmpClient, options: PlanOptions): Promise<PlanInput> {
   const { to, link } = options;
+  const { status } = await queryStatus(client);
+  if (status === 'postmigrate') throw new Error('its guest has left: ask where it runs now');
   const parameters = await client.execute<Record<string, number>>('query-migrate-parameters');
   const limited = (rate: number | undefined): number =>
     rate === undefined || rate === 0 ? link : Math.min(rate, link);
