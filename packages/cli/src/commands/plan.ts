@@ -111,10 +111,8 @@ async function migrate(
   const given = { 'max-bandwidth': bandwidth, 'downtime-limit': downtimeLimit };
   const parameters = Object.entries(given).filter(([, value]) => value !== undefined);
   await client.execute('migrate-set-parameters', Object.fromEntries(parameters));
-  const capabilities = [
-    { capability: 'events', state: true },
-    { capability: 'postcopy-ram', state: mode === 'postcopy' },
-  ];
+  const names = ['events', ...(mode === 'postcopy' ? ['postcopy-ram'] : [])];
+  const capabilities = names.map((capability) => ({ capability, state: true }));
   await client.execute('migrate-set-capabilities', { capabilities });
   const since = client.eventCursor;
   await client.execute('migrate', { uri: formatAddress(to) });

@@ -79,10 +79,9 @@ export class GuestMove {
     const client = this.#client;
     const uri = await destination.listen(postcopy);
     this.#change({ uri });
-    const capabilities = [
-      { capability: 'events', state: true },
-      { capability: 'postcopy-ram', state: postcopy },
-    ];
+    // What is on stays so: it may be needed by something else that is (`x-auto-postcopy`).
+    const names = ['events', ...(postcopy ? ['postcopy-ram'] : [])];
+    const capabilities = names.map((capability) => ({ capability, state: true }));
     await client.execute('migrate-set-capabilities', { capabilities });
     await using _share = await budget.join(client);
     if (signal.aborted) return this.#left(`${INTERRUPTED} before it began`);
@@ -128,11 +127,18 @@ export class GuestMove {
         await this.#client.execute('migrate', { uri, resume: true });
       } catch (error) {
         if (!(error instanceof QmpError)) throw error;
-        continue; // told as the reason, unless somebody else has recovered it meanwhile
       }
-      const status = await this.#follow(since);
+      const status = await this.#resumed(since);
       if (status !== 'postcopy-paused') return status;
     }
+  }
+
+  /** By us, or by somebody else meanwhile (`x-auto-recover`), so that we were refused. */
+  async #resumed(since: number): Promise<string> {
+    const { status = 'none' } = await queryMigrate(this.#client);
+    if (!restingStatuses.has(status)) return await this.#follow(since);
+    this.#change({ status, owner: ownerAt(status) });
+    return status;
   }
 
   async #ended(status: string, destination: Destination): Promise<boolean> {
