@@ -221,6 +221,15 @@ test('a link that is recovered by somebody else is followed to its end', async (
   expect(await hosts.expectOneOwnerEach()).toBe(1);
 });
 
+test('a reader that goes away leaves nothing in the middle', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const command = hosts.evacuate();
+  command.stopReading();
+  const { code } = await command.ended();
+  expect(code).toBe(0);
+  expect(await hosts.expectOneOwnerEach()).toBe(1);
+});
+
 test('capabilities that a guest has and needs are left on', async () => {
   const hosts = await Hosts.start([small], [small]);
   await hosts.sources[0]?.setCapabilities({ 'postcopy-ram': true, 'x-auto-postcopy': true });

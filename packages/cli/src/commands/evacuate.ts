@@ -11,6 +11,7 @@ import type { GuestReport } from '../evacuate/guest-report.ts';
 import { StateFile } from '../evacuate/state-file.ts';
 import { LiveScreen } from '../live-screen.ts';
 import { checkAddress, checkCountFrom, checkRate } from '../option-values.ts';
+import { goOnWithoutReader } from '../readers.ts';
 import { teach } from '../teach.ts';
 
 const REFRESH_MILLIS = 250;
@@ -85,6 +86,7 @@ async function evacuate(options: CommandOptions): Promise<void> {
     onNote: note,
   });
   file?.create(stateOf(evacuation.guests));
+  goOnWithoutReader();
   using _signals = onInterrupt((count) => {
     if (count === 1) return interruption.abort(new Error('interrupted'));
     console.error(['godwit: ended at once', ...resultLines(evacuation.guests)].join('\n'));
