@@ -187,7 +187,8 @@ function addDestination(
   text: string,
   before: readonly DestinationSpec[] = [],
 ): readonly DestinationSpec[] {
-  const [qmp = '', uri] = text.split('=');
-  const spec = { qmp: checkAddress(qmp), uri: uri === undefined ? undefined : checkAddress(uri) };
+  const [qmp = '', ...rest] = text.split('=');
+  const uri = rest.length === 0 ? undefined : checkAddress(rest.join('='));
+  const spec = { qmp: checkAddress(qmp), uri };
   return [...before, spec];
 }

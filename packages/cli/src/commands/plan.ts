@@ -45,11 +45,12 @@ interface PlanOptions extends QmpOption {
 
 /** `godwit plan`: what a migration would cost, before it is begun. */
 export function registerPlan(program: Command): void {
+  const link = new Option('--link <rate>', 'what the link carries');
   const command = addQmpOption(program.command('plan'))
     .description('predict what a migration would cost, and say which way to take')
     .option('--to <uri>', 'where the destination listens: measures the round trip', checkUri)
     .option('--bandwidth <rate>', "instead of the source's max-bandwidth", checkRate)
-    .option('--link <rate>', 'what the link carries', checkPositiveRate, LINK_BYTES_PER_SECOND)
+    .addOption(link.argParser(checkPositiveRate).default(LINK_BYTES_PER_SECOND, '1.5GB/s'))
     .option('--downtime-limit <time>', "instead of the source's", checkMillisFrom(0, 2_000_000))
     .option('--sample <time>', 'how long to watch the guest', checkMillisFrom(50, 60_000), 1000)
     .option('--then-migrate', 'migrate to --to as advised, and show prediction beside outcome')
