@@ -78,7 +78,8 @@ async function assertCannotRun(guest: GuestProcess): Promise<void> {
   if (guest.exit !== undefined) return;
   const { status } = await guest.runStatus();
   if (status === 'inmigrate') await guest.execute('cont');
-  else await assert.rejects(guest.execute('cont'), `${guest.name} runs a guest that is not its own`);
+  else
+    await assert.rejects(guest.execute('cont'), `${guest.name} runs a guest that is not its own`);
   assert.equal((await guest.runStatus()).running, false, `${guest.name} runs after a refused cont`);
 }
 
