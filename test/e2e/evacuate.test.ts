@@ -207,6 +207,50 @@ test('a link lost in postcopy is recovered without anybody doing it', async () =
   expect(await hosts.expectOneOwnerEach()).toBe(1);
 });
 
+test('a link that is recovered by somebody else is followed to its end', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const [source] = hosts.sources;
+  await source?.setCapabilities({ 'x-auto-recover': true });
+  await source?.setParameters({ 'x-recover-backoff': 1 });
+  const command = hosts.evacuate('--postcopy', '--bandwidth', '4M', '--json', '--retries', '1');
+  await source?.waitForStatus('postcopy-active');
+  await hosts.destinations[0]?.execute('migrate-pause');
+  const { code, stdout } = await command.ended();
+  expect(stateOf(stdout).guests[0]).toMatchObject({ phase: 'moved', recoveries: 1 });
+  expect(code).toBe(0);
+  expect(await hosts.expectOneOwnerEach()).toBe(1);
+});
+
+test('a reader that goes away leaves nothing in the middle', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const command = hosts.evacuate();
+  command.stopReading();
+  const { code } = await command.ended();
+  expect(code).toBe(0);
+  expect(await hosts.expectOneOwnerEach()).toBe(1);
+});
+
+test('capabilities that a guest has and needs are left on', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  await hosts.sources[0]?.setCapabilities({ 'postcopy-ram': true, 'x-auto-postcopy': true });
+  const { code, stdout } = await hosts.evacuate().ended();
+  expect({ code, stdout }).toMatchObject({ code: 0 });
+  expect(await hosts.expectOneOwnerEach()).toBe(1);
+});
+
+test('a destination that dies in postcopy has the guest, and nobody is told to go on with it', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const command = hosts.evacuate('--postcopy', '--bandwidth', '1M', '--retries', '1', '--json');
+  await hosts.sources[0]?.waitForStatus('postcopy-active');
+  hosts.destinations[0]?.kill();
+  const { code, stdout } = await command.ended();
+  expect(code).toBe(1);
+  const [guest] = stateOf(stdout).guests;
+  expect(guest).toMatchObject({ phase: 'unknown', owner: 'destination', recoveries: 1 });
+  expect(guest?.reason).toContain('the guest is lost');
+  expect(await hosts.sources[0]?.isRunningGuest()).toBe(false);
+});
+
 test('the guests that run share the bandwidth, and together keep to it', async () => {
   const guest = { memory: '32M', workload: 'idle' } as const;
   const hosts = await Hosts.start([guest, guest, guest], [guest, guest, guest]);

@@ -42,6 +42,9 @@ async function planAndMigrate(options: PairOptions, use: 'precopy' | 'postcopy')
     answer = JSON.parse(stdout) as Answer;
     await pair.waitForBoth('completed');
     await expectOwner(pair, pair.destination);
+    const again = await GodwitCommand.run('plan', '--qmp', qmp);
+    expect(again).toMatchObject({ code: 1, stdout: '' });
+    expect(again.stderr).toContain('its guest has left');
   });
   expect(answer?.plan.use).toBe(use);
   return answer as Answer;

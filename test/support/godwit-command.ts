@@ -47,6 +47,11 @@ export class GodwitCommand implements AsyncDisposable {
     this.#child.kill('SIGINT');
   }
 
+  /** As `head` does, once it has seen enough. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null) this.#child.kill('SIGKILL');
     await this.#closed;

@@ -2,12 +2,9 @@ import { CommanderError } from 'commander';
 
 import { exitCodes, messageOf, UsageError } from './errors.ts';
 import { createProgram } from './program.ts';
+import { endWithReader } from './readers.ts';
 
-// `godwit … | head`: whoever read has read enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(exitCodes.done);
-});
+endWithReader();
 
 try {
   await createProgram().parseAsync();

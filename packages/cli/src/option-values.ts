@@ -28,6 +28,22 @@ export function checkCountFrom(min: number, max: number): (text: string) => numb
   };
 }
 
+/** @returns what takes a duration of whole milliseconds in this range. */
+export function checkMillisFrom(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const millis = checkMillis(text);
+    if (Number.isInteger(millis) && millis >= min && millis <= max) return millis;
+    throw new InvalidArgumentError(`'${text}' is not a whole number of ms from ${min} to ${max}`);
+  };
+}
+
+/** A rate that something has to get by with: 0 is none, and no word for "no limit". */
+export function checkPositiveRate(text: string): number {
+  const rate = checkRate(text);
+  if (rate > 0) return rate;
+  throw new InvalidArgumentError('it must be more than 0');
+}
+
 /** @returns the text itself, which is an address. */
 export function checkAddress(text: string): string {
   try {

@@ -3,6 +3,8 @@ const binaryUnits = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as
 type Unit = keyof typeof decimalUnits;
 
 const PAGE_BYTES = 4096;
+/** Of Node's timers: more is taken for 1. */
+const TIMER_MILLIS_MAX = 2 ** 31 - 1;
 
 /**
  * A rate as people type it. `100M` and `100MiB/s` count in 2^20 bytes, as QEMU's monitor does; `100MB/s`
@@ -45,7 +47,7 @@ export function parsePageRate(text: string): number {
 }
 
 /**
- * A duration: `300`, `300ms`, `1.5s`, `2min`.
+ * A duration: `300`, `300ms`, `1.5s`, `2min`; 24 days at most.
  *
  * @returns milliseconds.
  * @throws {RangeError} saying what a duration looks like.
@@ -54,7 +56,7 @@ export function parseMillis(text: string): number {
   const match = /^(\d+(?:\.\d+)?) ?(ms|s|min)?$/.exec(text);
   const factors: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
   const millis = Number(match?.[1]) * (factors[match?.[2] ?? 'ms'] ?? Number.NaN);
-  if (!Number.isFinite(millis)) {
+  if (Number.isNaN(millis) || millis > TIMER_MILLIS_MAX) {
     throw new RangeError(`'${text}' is not a duration: milliseconds, or with a unit: 300ms, 1.5s`);
   }
   return millis;

@@ -31,6 +31,13 @@ test.each([
   [2, 'an option that is missing', ['status']],
   [2, 'a rate that is none', ['migrate', ...nobody, 'unix:/b', '--max-bandwidth', 'fast']],
   [2, 'a size that is none', ['guest', '--name', 'A', '--memory', 'much', '--qmp', 'unix:/x']],
+  [2, 'a URI that is none', ['migrate', ...nobody, 'nowhere']],
+  [2, 'a URI that is none, to recover by', ['recover', ...nobody, 'nowhere']],
+  [2, 'more channels than there may be', ['migrate', ...nobody, 'unix:/b', '--channels', '33']],
+  [2, 'half a millisecond', ['migrate', ...nobody, 'unix:/b', '--downtime-limit', '0.5ms']],
+  [2, 'a link that carries nothing', ['plan', ...nobody, '--link', '0']],
+  [1, 'times with units', ['plan', ...nobody, '--sample', '1.5s', '--downtime-limit', '50ms']],
+  [2, 'a guest named twice', ['evacuate', '--from', 'unix:/a', 'unix:/./a', '--to', 'unix:/b']],
   [2, 'an interval too short', ['status', ...nobody, '--interval', '1ms']],
 ])('exit code %i: %s', (code, _case, args) => {
   const { status, stdout, stderr } = godwit(args);

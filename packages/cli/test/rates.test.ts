@@ -49,6 +49,6 @@ test.each([
   expect(parseMillis(text)).toBe(millis);
 });
 
-test.each(['', 'soon', '-1s', '5h'])('no duration: %j', (text) => {
+test.each(['', 'soon', '-1s', '5h', '40000min'])('no duration: %j', (text) => {
   expect(() => parseMillis(text)).toThrow('is not a duration');
 });

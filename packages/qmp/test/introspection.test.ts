@@ -35,6 +35,12 @@ test('the answer describes itself, and names of types say nothing', () => {
   for (const { name } of types) expect(name).toMatch(/^\d+$/);
 });
 
+function memberType(command: string, member: string) {
+  const args = find((find(command) as { 'arg-type': string })['arg-type']);
+  const { members } = args as unknown as { members: { name: string; type: string }[] };
+  return find(members.find(({ name }) => name === member)?.type ?? '');
+}
+
 test('out-of-band commands say so, others do not', () => {
   const oob = infos.filter((info) => info['meta-type'] === 'command' && info['allow-oob']);
   expect(oob.map(({ name }) => name).toSorted()).toEqual([
@@ -57,6 +63,8 @@ test('what a command takes is told as it is checked; what is refused by name is 
       { name: 'detach', type: 'bool', default: null },
     ],
   });
+  const compression = memberType('migrate-set-parameters', 'multifd-compression');
+  expect(compression).toMatchObject({ 'meta-type': 'enum', values: ['none', 'zlib'] });
   const set = find('migrate-set-parameters');
   const parameters = find((set as { 'arg-type': string })['arg-type']);
   const names = (parameters as { members: readonly { name: string }[] }).members.map(

@@ -33,6 +33,7 @@ interface CommandOptions {
 
 /** `godwit demo`: a live migration between two real processes, cut and recovered, and proved. */
 export function registerDemo(program: Command): void {
+  const memory = new Option('--memory <size>', 'of the guest');
   const transport = new Option('--transport <kind>', 'what the migration goes over');
   const workload = new Option('--workload <name>', 'what the guest does with its memory');
   const cuts = new Option('--cuts <count>', 'how often to cut the link in postcopy (default: 1)');
@@ -40,7 +41,7 @@ export function registerDemo(program: Command): void {
   const command = program
     .command('demo')
     .description('migrate a running guest between two processes, cut the link, recover, prove')
-    .option('--memory <size>', 'of the guest', parseMemory, parseSize('256M'))
+    .addOption(memory.argParser(parseMemory).default(parseSize('256M'), '256M'))
     .addOption(transport.choices(['unix', 'tcp']).default('unix'))
     .addOption(workload.choices(workloads).default('zipf'))
     .addOption(cuts.argParser((text) => parseCount(text, CUTS_MAX)).conflicts('precopy'))

@@ -1,5 +1,6 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 
+import { parseAddress } from '@godwit/transport';
 import type { Command } from 'commander';
 
 import { exitCodes, UsageError } from '../errors.ts';
@@ -7,8 +8,10 @@ import type { DestinationSpec } from '../evacuate/destination-pool.ts';
 import { changeLine, resultLines, tableLines } from '../evacuate/evacuation-lines.ts';
 import { Evacuation, type EvacuationOptions } from '../evacuate/evacuation.ts';
 import type { GuestReport } from '../evacuate/guest-report.ts';
+import { StateFile } from '../evacuate/state-file.ts';
 import { LiveScreen } from '../live-screen.ts';
 import { checkAddress, checkCountFrom, checkRate } from '../option-values.ts';
+import { goOnWithoutReader } from '../readers.ts';
 import { teach } from '../teach.ts';
 
 const REFRESH_MILLIS = 250;
@@ -55,7 +58,7 @@ export function registerEvacuate(program: Command): void {
     .requiredOption('--from <addresses...>', 'where the guests answer QMP', addAddress)
     .requiredOption('--to <destinations...>', 'waiting processes: QMP or QMP=URI', addDestination)
     .option('--parallel <count>', 'how many move at once', checkCountFrom(1, 64), 2)
-    .option('--bandwidth <rate>', 'of all together: 500M/s', checkRate)
+    .option('--bandwidth <rate>', 'of all together: 500M/s; 0: no limit', checkRate)
     .option('--postcopy', 'let each guest run at its destination as soon as it can')
     .option('--retries <count>', 'of a migration that fails, of a link', checkCountFrom(0, 100), 3)
     .option('--state <file>', 'always holds the state so far, as --json prints it')
@@ -71,25 +74,27 @@ async function evacuate(options: CommandOptions): Promise<void> {
   checkDistinct('--from and --to', [...options.from, ...places]);
   const interruption = new AbortController();
   using display = openDisplay(options);
+  const file = options.state === undefined ? undefined : new StateFile(options.state, note);
   const { bandwidth, postcopy = false, ...rest } = options;
   const order: EvacuationOptions = { ...rest, bandwidth, postcopy };
   await using evacuation = new Evacuation(order, {
     signal: interruption.signal,
     onChange: (report) => {
-      writeState(options, evacuation.guests);
+      file?.write(stateOf(evacuation.guests));
       display.changed(report);
     },
-    onNote: (note) => console.error(`godwit: ${note}`),
+    onNote: note,
   });
+  file?.create(stateOf(evacuation.guests));
+  goOnWithoutReader();
   using _signals = onInterrupt((count) => {
     if (count === 1) return interruption.abort(new Error('interrupted'));
     console.error(['godwit: ended at once', ...resultLines(evacuation.guests)].join('\n'));
     process.exit(exitCodes.failed);
   });
-  writeState(options, evacuation.guests);
   const show = async (): Promise<void> => {
     await evacuation.refresh();
-    writeState(options, evacuation.guests);
+    file?.write(stateOf(evacuation.guests));
     display.draw(evacuation.guests);
   };
   const timer = setInterval(() => void show(), REFRESH_MILLIS);
@@ -99,7 +104,7 @@ async function evacuate(options: CommandOptions): Promise<void> {
     clearInterval(timer);
   }
   display.draw(evacuation.guests);
-  writeState(options, evacuation.guests);
+  file?.write(stateOf(evacuation.guests));
   console.log(
     options.json === true
       ? JSON.stringify(stateOf(evacuation.guests))
@@ -145,12 +150,8 @@ function stateOf(guests: readonly GuestReport[]): object {
   return { moved: guests.filter(({ phase }) => phase === 'moved').length, guests };
 }
 
-/** Whoever reads it finds a whole document at any moment. */
-function writeState({ state }: CommandOptions, guests: readonly GuestReport[]): void {
-  if (state === undefined) return;
-  const beside = `${state}.${process.pid}`;
-  writeFileSync(beside, `${JSON.stringify(stateOf(guests))}\n`);
-  renameSync(beside, state);
+function note(text: string): void {
+  console.error(`godwit: ${text}`);
 }
 
 /** @param onSignal with how many have come. */
@@ -167,8 +168,15 @@ function onInterrupt(onSignal: (count: number) => void): Disposable {
 }
 
 function checkDistinct(what: string, addresses: readonly string[]): void {
-  const twice = addresses.find((address, index) => addresses.indexOf(address) !== index);
+  const places = addresses.map(placeOf);
+  const twice = addresses.find((_, index) => places.indexOf(places[index] ?? '') !== index);
   if (twice !== undefined) throw new UsageError(`${what}: ${twice} is there twice`);
+}
+
+/** The same for each way in which the path of one socket can be written. */
+function placeOf(address: string): string {
+  const parsed = parseAddress(address);
+  return parsed.type === 'unix' ? resolve(parsed.path) : address;
 }
 
 function addAddress(text: string, before: readonly string[] = []): readonly string[] {
@@ -179,7 +187,8 @@ function addDestination(
   text: string,
   before: readonly DestinationSpec[] = [],
 ): readonly DestinationSpec[] {
-  const [qmp = '', uri] = text.split('=');
-  const spec = { qmp: checkAddress(qmp), uri: uri === undefined ? undefined : checkAddress(uri) };
+  const [qmp = '', ...rest] = text.split('=');
+  const uri = rest.length === 0 ? undefined : checkAddress(rest.join('='));
+  const spec = { qmp: checkAddress(qmp), uri };
   return [...before, spec];
 }

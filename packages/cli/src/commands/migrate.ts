@@ -8,7 +8,7 @@ import {
   statusPrinter,
 } from '../follow-migration.ts';
 import { queryMigrate } from '../migrate-info.ts';
-import { checkCount, checkMillis, checkRate } from '../option-values.ts';
+import { checkAddress, checkCountFrom, checkMillisFrom, checkRate } from '../option-values.ts';
 import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
 import { teach } from '../teach.ts';
 
@@ -31,7 +31,7 @@ result is the status it has come to, or "started".`;
 export function registerMigrate(program: Command): void {
   const command = addQmpOption(program.command('migrate'))
     .description('migrate a guest to the process that listens at URI')
-    .argument('<uri>', 'where the destination listens: unix:PATH or tcp:HOST:PORT')
+    .argument('<uri>', 'where the destination listens: unix:PATH or tcp:HOST:PORT', checkAddress)
     .option('--postcopy', 'let the guest run at the destination as soon as it can')
     .option('--resume', 'go on with a migration that is paused in postcopy')
     .option('--wait', 'follow it to its end; exit code 1 unless that is completed')
@@ -41,8 +41,16 @@ export function registerMigrate(program: Command): void {
       checkRate,
     )
     .option('--postcopy-bandwidth <rate>', 'of all but requested pages; 0: no limit', checkRate)
-    .option('--downtime-limit <time>', 'how long precopy may stop the guest: 300ms', checkMillis)
-    .option('--channels <count>', 'streams of pages beside the main one (multifd)', checkCount)
+    .option(
+      '--downtime-limit <time>',
+      'how long precopy may stop the guest: 300ms',
+      checkMillisFrom(0, 2_000_000),
+    )
+    .option(
+      '--channels <count>',
+      'streams of pages beside the main one (multifd)',
+      checkCountFrom(1, 32),
+    )
     .option('--json', 'for programs')
     .action(async (uri: string, options: MigrateOptions) => {
       await using client = await connectQmp(options);

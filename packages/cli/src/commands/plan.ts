@@ -4,20 +4,20 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { UsageError } from '../errors.ts';
 import { followMigration, restingStatuses } from '../follow-migration.ts';
-import { queryMigrate } from '../migrate-info.ts';
+import { queryMigrate, queryStatus } from '../migrate-info.ts';
 import { measureGuest } from '../plan/measure-guest.ts';
 import { type Outcome, outcomeLines, planLines } from '../plan/plan-lines.ts';
 import { type Plan, type PlanInput, predict } from '../plan/predict.ts';
 import { measureRoundTrip } from '../plan/round-trip.ts';
 import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
-import { checkCountFrom, checkRate } from '../option-values.ts';
+import { checkMillisFrom, checkPositiveRate, checkRate } from '../option-values.ts';
 import { teach } from '../teach.ts';
 
 const EXAMPLES = [
   ['what would it cost, and which way is better?', 'godwit plan --qmp unix:/tmp/a.qmp'],
   [
     'over this link, with this limit',
-    'godwit plan --qmp unix:/tmp/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G/s --downtime-limit 50',
+    'godwit plan --qmp unix:/tmp/a.qmp --to tcp:10.0.0.2:4444 --bandwidth 1G/s --downtime-limit 50ms',
   ],
   [
     'do so, and show prediction beside outcome',
@@ -45,13 +45,14 @@ interface PlanOptions extends QmpOption {
 
 /** `godwit plan`: what a migration would cost, before it is begun. */
 export function registerPlan(program: Command): void {
+  const link = new Option('--link <rate>', 'what the link carries');
   const command = addQmpOption(program.command('plan'))
     .description('predict what a migration would cost, and say which way to take')
     .option('--to <uri>', 'where the destination listens: measures the round trip', checkUri)
     .option('--bandwidth <rate>', "instead of the source's max-bandwidth", checkRate)
-    .option('--link <rate>', 'what the link carries', checkRate, LINK_BYTES_PER_SECOND)
-    .option('--downtime-limit <ms>', "instead of the source's", checkCountFrom(0, 2_000_000))
-    .option('--sample <ms>', 'how long to watch the guest', checkCountFrom(50, 60_000), 1000)
+    .addOption(link.argParser(checkPositiveRate).default(LINK_BYTES_PER_SECOND, '1.5GB/s'))
+    .option('--downtime-limit <time>', "instead of the source's", checkMillisFrom(0, 2_000_000))
+    .option('--sample <time>', 'how long to watch the guest', checkMillisFrom(50, 60_000), 1000)
     .option('--then-migrate', 'migrate to --to as advised, and show prediction beside outcome')
     .addOption(
       new Option('--mode <mode>', 'migrate in this way instead').choices(['precopy', 'postcopy']),
@@ -84,6 +85,8 @@ async function plan(options: PlanOptions): Promise<void> {
 
 async function measure(client: QmpClient, options: PlanOptions): Promise<PlanInput> {
   const { to, link } = options;
+  const { status } = await queryStatus(client);
+  if (status === 'postmigrate') throw new Error('its guest has left: ask where it runs now');
   const parameters = await client.execute<Record<string, number>>('query-migrate-parameters');
   const limited = (rate: number | undefined): number =>
     rate === undefined || rate === 0 ? link : Math.min(rate, link);
@@ -109,10 +112,8 @@ async function migrate(
   const given = { 'max-bandwidth': bandwidth, 'downtime-limit': downtimeLimit };
   const parameters = Object.entries(given).filter(([, value]) => value !== undefined);
   await client.execute('migrate-set-parameters', Object.fromEntries(parameters));
-  const capabilities = [
-    { capability: 'events', state: true },
-    { capability: 'postcopy-ram', state: mode === 'postcopy' },
-  ];
+  const names = ['events', ...(mode === 'postcopy' ? ['postcopy-ram'] : [])];
+  const capabilities = names.map((capability) => ({ capability, state: true }));
   await client.execute('migrate-set-capabilities', { capabilities });
   const since = client.eventCursor;
   await client.execute('migrate', { uri: formatAddress(to) });

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 
 import { followMigration, statusPrinter } from '../follow-migration.ts';
 import { isSource, queryMigrate, uriOf } from '../migrate-info.ts';
+import { checkAddress } from '../option-values.ts';
 import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
 import { teach } from '../teach.ts';
 
@@ -24,7 +25,11 @@ at the destination {"result": "listening", "uri"}.`;
 export function registerRecover(program: Command): void {
   const command = addQmpOption(program.command('recover'))
     .description('go on with a migration that is paused in postcopy')
-    .argument('<uri>', 'at a source: where to reach the destination; there: where to listen now')
+    .argument(
+      '<uri>',
+      'at a source: where to reach the destination; there: where to listen now',
+      checkAddress,
+    )
     .option('--json', 'for programs')
     .action(async (uri: string, options: RecoverOptions) => {
       await using client = await connectQmp(options);

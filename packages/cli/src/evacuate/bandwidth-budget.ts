@@ -14,7 +14,7 @@ export class BandwidthBudget {
   readonly #members = new Map<QmpClient, Limits>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param total undefined: each migration keeps the limits of its own. */
+  /** @param total undefined: each migration keeps the limits of its own; 0: none has any. */
   constructor(total: number | undefined) {
     this.#total = total;
   }
@@ -37,6 +37,7 @@ export class BandwidthBudget {
 
   get share(): number | undefined {
     if (this.#total === undefined) return undefined;
+    if (this.#total === 0) return 0;
     return Math.max(1, Math.floor(this.#total / Math.max(1, this.#members.size)));
   }
 

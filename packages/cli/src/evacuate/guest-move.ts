@@ -21,6 +21,7 @@ export interface MoveContext {
 }
 
 const INTERRUPTED = 'interrupted';
+const GONE = 'it does not answer any more; if its process has ended, the guest is lost';
 
 /**
  * The move of one guest. Its report is true at any moment, and at the end says who owns the guest: only
@@ -78,10 +79,9 @@ export class GuestMove {
     const client = this.#client;
     const uri = await destination.listen(postcopy);
     this.#change({ uri });
-    const capabilities = [
-      { capability: 'events', state: true },
-      { capability: 'postcopy-ram', state: postcopy },
-    ];
+    // What is on stays so: it may be needed by something else that is (`x-auto-postcopy`).
+    const names = ['events', ...(postcopy ? ['postcopy-ram'] : [])];
+    const capabilities = names.map((capability) => ({ capability, state: true }));
     await client.execute('migrate-set-capabilities', { capabilities });
     await using _share = await budget.join(client);
     if (signal.aborted) return this.#left(`${INTERRUPTED} before it began`);
@@ -93,7 +93,8 @@ export class GuestMove {
     try {
       if (signal.aborted) cancel();
       const status = await this.#follow(since);
-      return await this.#ended(status === 'postcopy-paused' ? await this.#recover(uri) : status);
+      const rests = status === 'postcopy-paused' ? await this.#recover(uri) : status;
+      return await this.#ended(rests, destination);
     } finally {
       signal.removeEventListener('abort', cancel);
     }
@@ -126,14 +127,21 @@ export class GuestMove {
         await this.#client.execute('migrate', { uri, resume: true });
       } catch (error) {
         if (!(error instanceof QmpError)) throw error;
-        continue; // told as the reason, unless somebody else has recovered it meanwhile
       }
-      const status = await this.#follow(since);
+      const status = await this.#resumed(since);
       if (status !== 'postcopy-paused') return status;
     }
   }
 
-  async #ended(status: string): Promise<boolean> {
+  /** By us, or by somebody else meanwhile (`x-auto-recover`), so that we were refused. */
+  async #resumed(since: number): Promise<string> {
+    const { status = 'none' } = await queryMigrate(this.#client);
+    if (!restingStatuses.has(status)) return await this.#follow(since);
+    this.#change({ status, owner: ownerAt(status) });
+    return status;
+  }
+
+  async #ended(status: string, destination: Destination): Promise<boolean> {
     await this.refresh();
     const { signal } = this.#context;
     switch (status) {
@@ -142,7 +150,8 @@ export class GuestMove {
         this.#change({ phase: 'moved' });
         return false;
       case 'postcopy-paused':
-        this.#change({ phase: 'paused' });
+        if ((await runStateAt(destination)) !== undefined) this.#change({ phase: 'paused' });
+        else this.#change({ phase: 'unknown', reason: GONE });
         return false;
       case 'cancelled':
         return this.#left(signal.aborted ? INTERRUPTED : 'somebody else has cancelled it');

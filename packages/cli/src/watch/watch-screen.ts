@@ -68,7 +68,7 @@ function fitMap(map: readonly Line[], room: number): Line[] {
 }
 
 function barCells(columns: number): number {
-  return Math.min(BAR_CELLS_MAX, Math.max(6, columns - 54));
+  return Math.min(BAR_CELLS_MAX, Math.max(6, columns - 58));
 }
 
 function titleLine(state: WatchState, columns: number): Line {

@@ -87,6 +87,13 @@ test('without a budget nobody is limited', async () => {
   await share[Symbol.asyncDispose]();
 });
 
+test('a budget of 0 is no limit, as everywhere', async () => {
+  const share = await new BandwidthBudget(0).join(clients[0] as QmpClient);
+  expect(limits[0]).toEqual({ 'max-bandwidth': 0, 'max-postcopy-bandwidth': 0 });
+  await share[Symbol.asyncDispose]();
+  expect(limits[0]).toEqual(OWN);
+});
+
 test('a process that has gone takes nothing from the others', async () => {
   const budget = new BandwidthBudget(1000);
   const [first, second] = clients as [QmpClient, QmpClient];

@@ -19,9 +19,9 @@ test('80 columns by 24 rows show all of it, and fill the screen', () => {
     ' source       active                  guest running          A',
     ' destination  active                  guest inmigrate        B',
     '',
-    ' pass 3       █████████████░░░░░░░░░░░░░  50 %  100 MiB of 200 MiB left',
-    ' bandwidth    ██████████████████▍░░░░░░░ 95.3 MB/s  limit 134 MB/s, 200 MiB sent',
-    ' guest writes ████████▋░░░░░░░░░░░░░░░░░ 45.1 MB/s  11000 pages/s',
+    ' pass 3       ███████████░░░░░░░░░░░  50 %  100 MiB of 200 MiB left',
+    ' bandwidth    ███████████████▌░░░░░░ 95.3 MB/s  limit 134 MB/s, 200 MiB sent',
+    ' guest writes ███████▍░░░░░░░░░░░░░░ 45.1 MB/s  11000 pages/s',
   ]);
   const text = lines.join('\n');
   expect(text).toContain(' downtime     25.0 ms expected, limit 300 ms   migration for 1.23 s');
@@ -30,6 +30,16 @@ test('80 columns by 24 rows show all of it, and fill the screen', () => {
     / █ received 50 % · missing 50 % ▒ dirty 4 % x faulted \d+ ! waiting 1 ▄ partly$/m,
   );
   expect(text).toContain('████▒████████▒');
+});
+
+test('figures as wide as they come fit beside their bars in 80 columns', () => {
+  const wide = {
+    ...source,
+    migrate: { ...source.migrate, ram: { ...ram, transferred: 1023 * 1024 ** 2 } },
+    parameters: { 'max-bandwidth': 20_000_000 },
+  };
+  const lines = watchLines({ ...precopy, source: wide }, { columns: 80, rows: 24 }, plain);
+  expect(lines[6]).toMatch(/limit 20\.0 MB\/s, .* sent$/);
 });
 
 test.each([

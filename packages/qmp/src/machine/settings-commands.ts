@@ -1,7 +1,7 @@
 import {
   type Capability,
   capabilityDefaults,
-  parameterDefaults,
+  parameterRules,
   unsupportedCapabilities,
   unsupportedParameters,
 } from '@godwit/core';
@@ -19,7 +19,7 @@ const capabilityStatusSpec = {
 
 /** Only what kind of value each is: the engine names range and unit when it refuses one. */
 const parameters: ArgumentsSchema = Object.fromEntries(
-  Object.entries(parameterDefaults).map(([name, initial]) => [name, specLike(initial)]),
+  Object.entries(parameterRules).map(([name, rule]) => [name, specOf(rule)]),
 );
 
 /** Capabilities and parameters, set and told. */
@@ -68,8 +68,10 @@ function optional(schema: ArgumentsSchema): ArgumentsSchema {
   return Object.fromEntries(members) as ArgumentsSchema; // spread loses which kind it is of
 }
 
-/** Of a value like this one. */
-function specLike(value: number | boolean | string): ArgumentSpec {
-  if (typeof value === 'boolean') return { type: 'bool' };
-  return { type: typeof value === 'number' ? 'int' : 'str' };
+type ParameterRule = (typeof parameterRules)[keyof typeof parameterRules];
+
+function specOf(rule: ParameterRule): ArgumentSpec {
+  if (rule.kind === 'boolean') return { type: 'bool' };
+  if (rule.kind === 'number') return { type: 'int' };
+  return { type: 'str', values: rule.values, unsupported: rule.unsupported };
 }
