@@ -39,8 +39,19 @@ try {
 /** A guest that writes faster than the link sends: precopy cannot end it, postcopy does. */
 async function migration() {
   const there = `unix:${join(directory, 'b.mig')}`;
-  await guest('--name', 'B', '--memory', '256M', '--qmp', b, '--incoming', there);
-  await guest('--name', 'A', '--memory', '256M', '--qmp', a, '--workload', 'zipf', '--rate', '25k');
+  await guest('--name', 'B', '--memory', '128M', '--qmp', b, '--incoming', there);
+  await guest(
+    '--name',
+    'A',
+    '--memory',
+    '128M',
+    '--qmp',
+    a,
+    '--workload',
+    'random',
+    '--rate',
+    '6k',
+  );
   const screen = watchScreen();
   const capabilities = [
     { capability: 'events', state: true },
@@ -48,11 +59,11 @@ async function migration() {
   ];
   await qmp('migrate-set-capabilities', { capabilities });
   // With a limit of 0 precopy does not end by itself before it has been looked at.
-  const limits = ['--max-bandwidth', '80MB/s', '--downtime-limit', '0'];
+  const limits = ['--max-bandwidth', '20MB/s', '--downtime-limit', '0'];
   await run('migrate', '--qmp', a, there, ...limits);
   await until(async () => (await passes()) >= 3);
   const whys = [await why()];
-  await qmp('migrate-set-parameters', { 'max-postcopy-bandwidth': 15_000_000 });
+  await qmp('migrate-set-parameters', { 'max-postcopy-bandwidth': 10_000_000 });
   await qmp('migrate-start-postcopy', {});
   await until(() => / postcopy-active[^]*received [6-9]\d %[^]* faults /.test(screen.frame()));
   const watch = screen.frame();
