@@ -77,9 +77,9 @@ async function runnersOf(guests: readonly GuestProcess[]): Promise<string[]> {
 async function assertCannotRun(guest: GuestProcess): Promise<void> {
   if (guest.exit !== undefined) return;
   const { status } = await guest.runStatus();
-  if (status === 'inmigrate') await guest.execute('cont');
-  else
-    await assert.rejects(guest.execute('cont'), `${guest.name} runs a guest that is not its own`);
+  const cont = async (): Promise<unknown> => await guest.execute('cont');
+  if (status === 'inmigrate') await cont();
+  else await assert.rejects(cont, `${guest.name} runs a guest that is not its own`);
   assert.equal((await guest.runStatus()).running, false, `${guest.name} runs after a refused cont`);
 }
 
