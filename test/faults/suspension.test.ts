@@ -92,12 +92,13 @@ test('a destination that wakes up is found without anybody asking', async () => 
     'x-recover-backoff-max': 100,
     'x-recover-attempts': 1000,
   };
-  const parameters = { ...inPostcopy.parameters, ...soon, 'x-handshake-timeout': 500 };
+  const parameters = { ...inPostcopy.parameters, ...soon };
   await withPair({ ...inPostcopy, parameters }, async (pair) => {
     const { source, destination } = pair;
     await prepare(pair);
     await source.setCapabilities({ 'x-auto-recover': true });
     await pair.untilPostcopyActive();
+    await source.setParameters({ 'x-handshake-timeout': 500 });
     using suspension = new Suspension(destination);
     // The link is lost; then two attempts fail.
     for (let lost = 0; lost < 3; lost += 1) await source.waitForStatus('postcopy-paused');
