@@ -21,7 +21,13 @@ import { parameterDefaults } from '../src/parameters.ts';
 
 const readDescriptor = promisify(read);
 
-export const parameters = { ...parameterDefaults, 'x-handshake-timeout': 2000, 'max-bandwidth': 0 };
+/** Peers made by hand give no heartbeats. */
+export const parameters = {
+  ...parameterDefaults,
+  'x-handshake-timeout': 2000,
+  'x-heartbeat-interval': 0,
+  'max-bandwidth': 0,
+};
 
 /** A guest without vCPUs that remembers what was asked of it. */
 export class QuietGuest implements Guest {

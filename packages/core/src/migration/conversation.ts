@@ -108,6 +108,7 @@ export class Conversation {
     }
     clearTimeout(this.#deadline);
     status.move('setup', 'active');
+    link.beat();
     await link.send({ t: 'started' });
     if (!hasCapability(start, 'switchover-ack')) return;
     void giveSwitchoverAck(link, switchoverReady, this.#over.signal); // whenever that is
@@ -191,6 +192,7 @@ export class Conversation {
     const { link, incoming, threads } = this.#parts;
     incoming.expect('recover', 'loaded', 'running', 'complete');
     const phase = incoming.phase as 'loaded' | 'running' | 'complete';
+    link.beat();
     const { bitmaps } = threads.received;
     const frames = phase === 'complete' ? [] : [...bitmapFrames(FrameType.RECV_BITMAP, bitmaps)];
     this.#expectSoon(() => "the source's next step of recovery");

@@ -22,6 +22,7 @@ import { PreSwitchover } from './pre-switchover.ts';
 import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
 import {
   handshake,
+  heartbeatMillis,
   pageChannels,
   type SourceContext,
   type SourceNews,
@@ -64,7 +65,6 @@ export class SourceRun {
   #stoppedHere = false;
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
-  readonly #stallMillis = (): number => this.#parameters['x-handshake-timeout'];
   #error: Error | undefined;
 
   constructor({ guest, options, status, tell }: SourceRunParts) {
@@ -80,7 +80,7 @@ export class SourceRun {
       this.#attempt = new AbortController();
       this.#status.move('postcopy-paused', 'postcopy-recover-setup');
     });
-    this.#threads = new SourceThreads(guest.ram, pageChannels(options));
+    this.#threads = new SourceThreads(guest.ram, pageChannels(options), heartbeatMillis(options));
     this.statistics = new SourceStatistics(this.#threads, options.parameters['downtime-limit']);
     this.setParameters(options.parameters);
     this.#lifeline = new Lifeline(() => {
@@ -200,7 +200,7 @@ export class SourceRun {
     this.nextLink.dialled(address);
     const options = { ...handshake(this.#waits()), ...opening };
     const main = await dialMain(address, this.#session, options);
-    this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
+    this.#link = new SourceLink(this.#threads, main, () => this.#parameters);
   }
 
   /** Before the order, not after: a lost reply must not run the guest twice. */

@@ -21,6 +21,7 @@ import { memoryModeOf, tableBitmap } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
 import { rehearseReceiving } from './bulk-rehearsal.ts';
+import { countedReads } from './counted-reads.ts';
 import { Counters, receiverCounters } from './counters.ts';
 import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
@@ -85,7 +86,7 @@ serveThread<RamReceiverCommands>({
   run(descriptor) {
     syncs = 0;
     isThinned = false;
-    byteSource = sourceOf(descriptor);
+    byteSource = countedReads(sourceOf(descriptor), counters);
     frameReader.reset();
     frameReader.readAheadBytes = READ_AHEAD_BYTES;
     while (frameReader.next(limits)) receiveFrame(frameReader);
