@@ -130,6 +130,10 @@ export class Machine extends EventEmitter<MachineEvents> {
       case 'inmigrate':
         return this.#control.contOnArrival();
       case 'finish-migrate':
+        // Before the order to run it is still said how the guest arrives: a `stop` is taken back.
+        if (this.migrations.status === 'pre-switchover' && !this.#control.wanted) {
+          return this.#control.contOnArrival();
+        }
         throw refuse('Migration is not finalized yet');
       case 'postmigrate':
         // QEMU allows it, and has two sides run one guest.
