@@ -30,6 +30,8 @@ const BYTES_FACTOR = 1.5;
 const TIME_FACTOR = 2;
 /** Pages that the guest asks for are exempt from the limit: how fast it asks is a guess. */
 const POSTCOPY_TIME_FACTOR = 2.5;
+/** Nothing limits it but the processors, which others have too, and not the same share from second to second. */
+const UNLIMITED_TIME_FACTOR = 4;
 /** A downtime is a few milliseconds, of a machine that has them: a busy one makes the vCPUs wait. */
 const DOWNTIME_SLACK_MILLIS = 250;
 
@@ -125,7 +127,7 @@ test('a fast link is measured, and the time of a migration that nothing limits i
     // Slower than any machine that this runs on, faster than any mistake of units.
     expect(input.bandwidth).toBeGreaterThan(50e6);
     expect(input.bandwidth).toBeLessThan(50e9);
-    expectWithin(plan.precopy.totalMillis, outcome?.totalMillis ?? 0, POSTCOPY_TIME_FACTOR);
+    expectWithin(plan.precopy.totalMillis, outcome?.totalMillis ?? 0, UNLIMITED_TIME_FACTOR);
   });
 });
 
