@@ -29,6 +29,15 @@ export {
 export { FrameBatch } from './framing/frame-batch.ts';
 export { type ByteSource, FrameReader } from './framing/frame-reader.ts';
 export { type Hello, PROTOCOL_VERSION, type Role } from './framing/opening.ts';
+export {
+  decodeProbeWord,
+  encodeProbeWord,
+  PROBE_BYTES_MAX,
+  PROBE_DATA_BYTES_MAX,
+  PROBE_WORD_BYTES,
+  type ProbeManner,
+  type ProbeWord,
+} from './framing/probe-word.ts';
 export { deflatePages, inflatePages } from './framing/zlib-pages.ts';
 export { type Admission, Listener, type ListenOptions } from './listen.ts';
 export { isSameMigration, newSession, type Session } from './session.ts';

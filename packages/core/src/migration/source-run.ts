@@ -63,6 +63,8 @@ export class SourceRun {
   #attempt = new AbortController();
   readonly #wishes: PrecopyWishes = { postcopy: false, sync: false };
   #stoppedHere = false;
+  /** As of the order to run: whoever has stopped the guest meanwhile does not want it to run there. */
+  #arrivesRunning = false;
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
   #error: Error | undefined;
@@ -207,13 +209,14 @@ export class SourceRun {
   #handOver(): void {
     this.#attempt.signal.throwIfAborted(); // in one step with the next line: a cancel comes before or never
     this.#handedOver = true;
+    this.#arrivesRunning = this.#guest.wanted ?? this.#stoppedHere;
     this.#attempt = new AbortController();
   }
 
   /** The second half of the commit. A link lost from here on tells nothing about the guest. */
   async #orderRun(): Promise<void> {
     const { link } = this.#context();
-    await link.send({ t: 'run', paused: !this.#stoppedHere });
+    await link.send({ t: 'run', paused: !this.#arrivesRunning });
     await link.inbox.expect('running', handshake(this.#waits()));
     this.statistics.guestRunsThere();
   }
