@@ -26,7 +26,7 @@ const UNSENT_BYTES = 128 * 1024;
  */
 export class SourceLink implements AsyncDisposable {
   readonly inbox = new ControlInbox();
-  readonly recvBitmaps: RecvBitmaps;
+  #recvBitmaps: RecvBitmaps | undefined;
   readonly #threads: SourceThreads;
   readonly #main: Channel;
   readonly #stallMillis: () => number;
@@ -44,7 +44,6 @@ export class SourceLink implements AsyncDisposable {
     this.#stallMillis = stallMillis;
     this.#threads = threads;
     this.#main = main;
-    this.recvBitmaps = new RecvBitmaps(threads.blockPages);
     threads.returnPath.onEvent = (event) => {
       try {
         this.#receive(event);
@@ -62,6 +61,12 @@ export class SourceLink implements AsyncDisposable {
   /** Why the link ended, once it has. */
   get lost(): Error | undefined {
     return this.#lost;
+  }
+
+  /** From here on the destination may say what it has received. */
+  expectBitmaps(): RecvBitmaps {
+    this.#recvBitmaps = new RecvBitmaps(this.#threads.blockPages);
+    return this.#recvBitmaps;
   }
 
   /** Requests are answered from now on, on this channel if there is one. */
@@ -247,7 +252,10 @@ export class SourceLink implements AsyncDisposable {
         if (this.inbox.refusal !== undefined) this.drop(this.inbox.refusal); // also where nobody asks
         return;
       case 'bitmap':
-        return this.recvBitmaps.add(event);
+        if (this.#recvBitmaps === undefined) {
+          throw new ChannelError('ERR_PROTOCOL', 'RECV_BITMAP that nobody asked for');
+        }
+        return this.#recvBitmaps.add(event);
     }
   }
 }
