@@ -32,6 +32,8 @@ export interface Outcome {
   /** Where each link ended, and for what reason: new ones are worth going on from. */
   readonly signatures: readonly string[];
   readonly links: number;
+  /** A userfaultfd under a guest with missing pages, which only the end of the process may close. */
+  readonly keptDescriptors: number;
 }
 
 /** So long after the last byte nothing more comes of a frame that was tampered with. */
@@ -40,7 +42,7 @@ const QUIET_MILLIS = 250;
 const SETTLE_MILLIS = 20_000;
 const LOOK_MILLIS = 5;
 /** A recovery that nobody disturbs succeeds; epochs that others have used take attempts. */
-const HONEST_ATTEMPTS = 8;
+const HONEST_ATTEMPTS = 32;
 
 const parameters = {
   ...parameterDefaults,
@@ -57,8 +59,9 @@ const parameters = {
  */
 export async function runLife(plan: Plan, options: LifeOptions): Promise<Outcome> {
   const mode: MemoryMode = plan.portable ? 'portable' : 'userfault';
-  using sourceRam = new GuardedRam(mode);
-  using destinationRam = new GuardedRam(mode);
+  // Unmapped at the good end alone: threads may still use it where a promise broke.
+  const sourceRam = new GuardedRam(mode);
+  const destinationRam = new GuardedRam(mode);
   sourceRam.fill();
   const guests = {
     source: new QuietGuest(sourceRam.blocks, true),
@@ -75,14 +78,26 @@ export async function runLife(plan: Plan, options: LifeOptions): Promise<Outcome
   await using relay = await Relay.open({ listenPath, targetPath, corpus: options.corpus, judge });
   const source = new SourceMigration(guests.source, { capabilities, parameters });
   const ends: Ends = { source, destination, guests, judge, relay };
-  for (const end of [source, destination]) end.on('status', () => checkMeanwhile(ends));
+  const broken: Error[] = [];
+  for (const end of [source, destination]) {
+    end.on('status', () => {
+      try {
+        checkMeanwhile(ends);
+      } catch (error) {
+        broken.push(error as Error); // to throw it here would be the engine's to handle
+      }
+    });
+  }
   const digest = digestOf(sourceRam);
   const life = new Life(ends, plan, { ...options, listenPath, targetPath });
   if (capabilities['postcopy-ram']) source.startPostcopy();
   await life.run();
+  if (broken[0] !== undefined) throw broken[0];
   assert.equal(digestOf(sourceRam), digest, "the source's memory has changed");
   checkEnd(ends, { sourceRam, destinationRam });
-  return { signatures: life.signatures, links: life.links };
+  for (const ram of [sourceRam, destinationRam]) ram[Symbol.dispose]();
+  const keepsFaults = destination.ownsGuest && destination.hasMissingPages && !plan.portable;
+  return { signatures: life.signatures, links: life.links, keptDescriptors: keepsFaults ? 1 : 0 };
 }
 
 interface Paths {

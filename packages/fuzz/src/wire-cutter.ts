@@ -74,7 +74,8 @@ export class WireCutter {
 /** What a frame calls itself; a control message by its `t`. */
 export function frameName(frame: Buffer): string {
   const type = frame.readUInt8(0);
-  if (type === FrameType.CONTROL) return controlOf(frame)?.['t']?.toString() ?? 'CONTROL';
+  const word = controlOf(frame)?.['t'];
+  if (type === FrameType.CONTROL) return typeof word === 'string' ? word : 'CONTROL';
   return frameNames.get(type) ?? `0x${type.toString(16)}`;
 }
 

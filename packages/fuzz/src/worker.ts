@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Corpus } from './corpus.ts';
+import { HeldResources } from './held-resources.ts';
 import { runLife } from './life.ts';
 import { cleanPlan, flavours, furtherPlan, newPlan, type Plan } from './plan.ts';
 import { Random } from './random.ts';
@@ -39,20 +40,22 @@ process.once('message', (order: WorkerOrder) => void work(order));
 async function work(order: WorkerOrder): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'godwit-fuzz-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-  const until = performance.now() + order.millis;
   const random = new Random(order.seed);
   const corpus = new Corpus();
   const plans: Plan[] = [];
   const known = new Set<string>();
+  const held = new HeldResources();
   let count = 0;
   const live = async (plan: Plan): Promise<void> => {
     tell({ type: 'begins', plan });
     const watch = watchGrowth();
-    const { links, signatures } = await runLife(plan, {
+    const { links, signatures, keptDescriptors } = await runLife(plan, {
       corpus,
       prefix: join(directory, String(count++)),
     });
     watch.check();
+    if (count > flavours.length) await held.checkReturned(keptDescriptors);
+    else held.reset(); // the first ones bring what stays: Node's own threads, libraries
     const fresh = signatures.filter((signature) => !known.has(signature));
     for (const signature of fresh) known.add(signature);
     if (fresh.length > 0 && plans.length < PLANS_MAX) plans.push(plan);
@@ -60,6 +63,7 @@ async function work(order: WorkerOrder): Promise<void> {
   };
   try {
     for (const flavour of flavours) await live(cleanPlan(flavour)); // records what there is to tamper with
+    const until = performance.now() + order.millis;
     if (order.plan !== undefined) await live(order.plan);
     while (order.plan === undefined && performance.now() < until) {
       const goesOn = plans.length > 0 && random.chance(0.4);
