@@ -1,12 +1,13 @@
 export { type Address, formatAddress, parseAddress, sameAddress } from './address.ts';
 export { Channel } from './channel.ts';
-export { channelSource, pollingSource, writeBatch, writeBytes } from './channel-io.ts';
+export { channelSource, hasPeerLeft, pollingSource, writeBatch, writeBytes } from './channel-io.ts';
 export { dial, type DialOptions } from './dial.ts';
 export { assertNever, ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
 export {
   BLOCKS_MAX,
   type ControlMessage,
   type ControlType,
+  controlTypes,
   decodeControl,
   type DestinationPhase,
   encodeControl,

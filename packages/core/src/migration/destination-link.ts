@@ -123,7 +123,10 @@ export class DestinationLink implements AsyncDisposable {
   async next(): Promise<LinkEvent | undefined> {
     for (;;) {
       const event = this.#events.shift();
-      if (event !== undefined) return event;
+      if (event !== undefined) {
+        if (event.type !== 'complete') this.#threads.gate.takeOne();
+        return event;
+      }
       if (this.#readers === 0) return undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -100,6 +100,7 @@ export async function openPages(
  */
 async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase> {
   const { link, threads } = context;
+  const bitmaps = link.expectBitmaps();
   await link.send({ t: 'recover' });
   const answer = await link.inbox.expect('recovering', handshake(context));
   link.beginWatch();
@@ -107,7 +108,7 @@ async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase
     for (const bitmap of threads.dirty) bitmap.clear();
     link.inbox.push({ t: 'complete', pages: answer.pages, digest: answer.digest });
   } else {
-    link.recvBitmaps.replaceDirty(threads.dirty, answer);
+    bitmaps.replaceDirty(threads.dirty, answer);
   }
   return answer.phase;
 }

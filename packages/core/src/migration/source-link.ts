@@ -28,7 +28,7 @@ const UNSENT_BYTES = 128 * 1024;
  */
 export class SourceLink implements AsyncDisposable {
   readonly inbox = new ControlInbox();
-  readonly recvBitmaps: RecvBitmaps;
+  #recvBitmaps: RecvBitmaps | undefined;
   readonly #threads: SourceThreads;
   readonly #main: Channel;
   readonly #parameters: () => Parameters;
@@ -54,7 +54,6 @@ export class SourceLink implements AsyncDisposable {
     );
     // Also while it does not read: what it does instead is to write, or to wait to.
     this.#watch.add('main', () => threads.returnPathCounters.get('reads'));
-    this.recvBitmaps = new RecvBitmaps(threads.blockPages);
     threads.returnPath.onEvent = (event) => {
       try {
         this.#receive(event);
@@ -77,6 +76,12 @@ export class SourceLink implements AsyncDisposable {
   /** Why the link ended, once it has. */
   get lost(): Error | undefined {
     return this.#lost;
+  }
+
+  /** From here on the destination may say what it has received. */
+  expectBitmaps(): RecvBitmaps {
+    this.#recvBitmaps = new RecvBitmaps(this.#threads.blockPages);
+    return this.#recvBitmaps;
   }
 
   /** Requests are answered from now on, on this channel if there is one. */
@@ -274,7 +279,10 @@ export class SourceLink implements AsyncDisposable {
         if (this.inbox.refusal !== undefined) this.drop(this.inbox.refusal); // also where nobody asks
         return;
       case 'bitmap':
-        return this.recvBitmaps.add(event);
+        if (this.#recvBitmaps === undefined) {
+          throw new ChannelError('ERR_PROTOCOL', 'RECV_BITMAP that nobody asked for');
+        }
+        return this.#recvBitmaps.add(event);
     }
   }
 }

@@ -118,6 +118,9 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   resumed: {},
 };
 
+/** Every message there is. */
+export const controlTypes: readonly ControlType[] = Object.keys(shapes) as ControlType[];
+
 /** A whole CONTROL frame, header included; a reason too long for the other side is cut. */
 export function encodeControl(message: ControlMessage): Uint8Array {
   const isLong = 'why' in message && message.why.length > TEXT_MAX;
