@@ -55,6 +55,7 @@ export class Flood implements AsyncDisposable {
     while (!this.#isOver) {
       const socket = connect(connectOptions(this.#uri));
       socket.on('error', () => undefined); // to be thrown out is what they expect
+      socket.resume(); // who reads nothing would never see the end
       const closed = once(socket, 'close');
       const connected = await Promise.race([once(socket, 'connect'), closed]).catch(
         () => undefined,
