@@ -4,8 +4,14 @@ import type { Command } from 'commander';
 export function needLinux(command: Command): Command {
   return command.hook('preAction', (_, begun) => {
     if (process.platform === 'linux') return;
-    throw new Error(otherThanLinux(begun.name(), process.platform));
+    throw new Error(otherThanLinux(wordsOf(begun), process.platform));
   });
+}
+
+/** `godwit bench migrate` */
+function wordsOf(command: Command): string {
+  const name = command.name();
+  return command.parent === null ? name : `${wordsOf(command.parent)} ${name}`;
 }
 
 function otherThanLinux(name: string, platform: NodeJS.Platform): string {

@@ -76,6 +76,7 @@ export class Evacuation implements AsyncDisposable {
     const late = after(timeoutMillis).then(() => {
       throw new Error('not every source has its own bandwidth limits back: it did not answer');
     });
+    late.catch(() => undefined); // time is up later as well, and nobody cares then
     await Promise.race([this.#budget.dissolve(), late]);
   }
 
