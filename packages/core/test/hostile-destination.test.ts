@@ -106,6 +106,7 @@ test('after the order to run, and at the beginning of each recovery, nothing giv
     const type = bad[link - 1];
     link += 1;
     if (channel.epoch === 0) {
+      await hears(channel, 'start');
       say(channel, encodeControl({ t: 'started' }), encodeControl({ t: 'loaded', ...proof }));
       await hears(channel, 'paused'); // of `run`
       say(channel, sampleOf('started'));
