@@ -93,12 +93,13 @@ test('a server without out-of-band execution is refused when it is asked for', a
 });
 
 test.each([
-  ['not JSON\n', 'ERR_PROTOCOL'],
-  ['{"neither":1}\n', 'ERR_PROTOCOL'],
-  [`${GREETING}\n`, 'ERR_PROTOCOL'],
-  ['{"error":{"class":"GenericError","desc":"who was that?"}}\n', 'ERR_PROTOCOL'],
-  [`"${'x'.repeat(17 * 1024 * 1024)}"\n`, 'ERR_PROTOCOL'],
-])('%.40j instead of a reply is %s, and the connection is closed', async (text, code) => {
+  ['not JSON', 'not JSON\n'],
+  ['neither reply nor event', '{"neither":1}\n'],
+  ['a second greeting', `${GREETING}\n`],
+  ['an error of no command', '{"error":{"class":"GenericError","desc":"who was that?"}}\n'],
+  ['17 MiB', `"${'x'.repeat(17 * 1024 * 1024)}"\n`],
+])('%s instead of a reply is ERR_PROTOCOL, and the connection is closed', async (_what, text) => {
+  const code = 'ERR_PROTOCOL';
   onSocket = answering(text);
   await using client = await QmpClient.connect(address);
   const failed = failureOf(client.execute('query-status'));
