@@ -13,8 +13,8 @@ const fromSources = {
  */
 const shared = { isolate: false, testTimeout: 60_000, hookTimeout: 60_000 };
 
-/** Real processes on few cores: one file at a time, so that a time limit means something. */
-const oneAtATime = { ...shared, fileParallelism: false };
+/** Real processes on few cores: one file at a time, after the rest, so that a time limit means something. */
+const oneAtATime = { ...shared, fileParallelism: false, sequence: { groupOrder: 1 } };
 
 /** Of the whole run of the fault tests: what it draws is drawn from here, and every failure names it. */
 const seed = process.env['GODWIT_SEED'] || String(randomInt(2 ** 32));
@@ -41,6 +41,7 @@ export default defineConfig({
           name: 'unit',
           setupFiles: ['test/support/property-seed.ts'],
           include: ['packages/*/test/**/*.test.ts'],
+          maxWorkers: '100%', // of the processors; one less is half of two
           ...shared,
         },
       },
