@@ -7,14 +7,19 @@ const fromSources = {
   ssr: { resolve: { conditions: ['godwit-source', 'node', 'import', 'module', 'default'] } },
 };
 
-/**
- * The files of a project share a process, as whoever loads all modules anew for each takes as long as its
- * tests. The limits are for the whole of a test, hang included; a promise about time has its own, tighter one.
- */
-const shared = { isolate: false, testTimeout: 60_000, hookTimeout: 60_000 };
+/** For the whole of a test, hang included; a promise about time has its own, tighter limit. */
+const limits = { testTimeout: 60_000, hookTimeout: 60_000 };
 
-/** Real processes on few cores: one file at a time, after the rest, so that a time limit means something. */
-const oneAtATime = { ...shared, fileParallelism: false, sequence: { groupOrder: 1 } };
+/**
+ * Real processes on few cores: one file at a time, after the rest, so that a time limit means something.
+ * The files share a process, for the guests have theirs; to load all modules anew for each takes a second.
+ */
+const oneAtATime = {
+  ...limits,
+  fileParallelism: false,
+  isolate: false,
+  sequence: { groupOrder: 1 },
+};
 
 /** Of the whole run of the fault tests: what it draws is drawn from here, and every failure names it. */
 const seed = process.env['GODWIT_SEED'] || String(randomInt(2 ** 32));
@@ -42,7 +47,7 @@ export default defineConfig({
           setupFiles: ['test/support/property-seed.ts'],
           include: ['packages/*/test/**/*.test.ts'],
           maxWorkers: '100%', // of the processors; one less is half of two
-          ...shared,
+          ...limits,
         },
       },
       { ...fromSources, test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...oneAtATime } },
