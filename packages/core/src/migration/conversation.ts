@@ -11,6 +11,7 @@ import { hasCapability } from './adoption.ts';
 import type { DestinationLink, LinkEvent } from './destination-link.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 import type { IncomingGuest } from './incoming-guest.ts';
+import type { PausedGuest } from './paused-guest.ts';
 import type { destinationTransitions, StatusMachine } from './status.ts';
 import { giveSwitchoverAck, type SwitchoverReady } from './switchover-ack.ts';
 
@@ -18,6 +19,7 @@ export interface ConversationParts {
   readonly link: DestinationLink;
   readonly incoming: IncomingGuest;
   readonly threads: DestinationThreads;
+  readonly paused: PausedGuest;
   readonly status: StatusMachine<typeof destinationTransitions>;
   readonly uuid: string | undefined;
   readonly switchoverReady: SwitchoverReady | undefined;
@@ -100,12 +102,13 @@ export class Conversation {
   }
 
   async #adopt(start: Extract<ControlMessage, { t: 'start' }>): Promise<void> {
-    const { link, incoming, status, uuid, switchoverReady } = this.#parts;
+    const { link, incoming, status, uuid, switchoverReady, paused } = this.#parts;
     const why = await incoming.adopt(start, uuid);
     if (why !== undefined) {
       await link.send({ t: 'refused', why });
       throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
     }
+    paused.begin();
     clearTimeout(this.#deadline);
     status.move('setup', 'active');
     await link.send({ t: 'started' });
@@ -137,6 +140,7 @@ export class Conversation {
   async #runGuest(paused: boolean): Promise<void> {
     const { link, incoming, status } = this.#parts;
     clearTimeout(this.#deadline);
+    if (incoming.phase === 'loaded') await this.#parts.paused.goOn();
     await incoming.run(paused, () => {
       // The order has been given: the guest runs, even if the link breaks now (which its reader tells).
       link.serveFaults().catch(() => undefined);
@@ -149,8 +153,9 @@ export class Conversation {
 
   /** @returns whether the last page was found to be here now. */
   async completeIfDone(): Promise<boolean> {
-    const { incoming, status } = this.#parts;
+    const { incoming, status, paused } = this.#parts;
     if (!(await incoming.completeIfDone())) return false;
+    paused.end();
     clearTimeout(this.#deadline);
     status.leaveFor('completed');
     return true;
@@ -199,9 +204,10 @@ export class Conversation {
   }
 
   async #resumeLink(): Promise<void> {
-    const { link, incoming, status } = this.#parts;
+    const { link, incoming, status, paused } = this.#parts;
     incoming.expect('resume', 'running', 'complete');
     clearTimeout(this.#deadline);
+    if (incoming.phase === 'running') await paused.goOn();
     if (status.is('postcopy-recover')) status.move('postcopy-recover', 'postcopy-active');
     await link.send({ t: 'resumed' });
     if (incoming.phase === 'running') await link.serveFaults();

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 
-import type { Guest } from '@godwit/core';
+import type { CrashJournal, Guest } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 import { within } from '../deadline.ts';
@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly paused?: boolean;
   /** The guest comes from elsewhere: what QEMU calls `-incoming defer`. */
   readonly incoming?: boolean;
+  /** Where the incoming guest is written to while its link is down. */
+  readonly journal?: CrashJournal | undefined;
   /** Default STOP_LIMIT_MILLIS. */
   readonly stopLimitMillis?: number;
 }
@@ -63,7 +65,7 @@ export class Machine extends EventEmitter<MachineEvents> {
 
   constructor(options: MachineOptions) {
     super();
-    const { guest, name, uuid, vcpus, paused = false, incoming = false } = options;
+    const { guest, name, uuid, vcpus, paused = false, incoming = false, journal } = options;
     this.name = name;
     this.#guest = guest;
     this.#stopLimitMillis = options.stopLimitMillis ?? STOP_LIMIT_MILLIS;
@@ -72,7 +74,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.#control = new RunControl(guest, { wanted: !paused, held: incoming }, tell);
     this.migrations = new Migrations(
       this.#control,
-      { uuid, vcpus, incoming },
+      { uuid, vcpus, incoming, journal },
       {
         tell,
         listening: (address) => void this.emit('listening', address),

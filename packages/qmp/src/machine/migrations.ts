@@ -249,11 +249,12 @@ export class Migrations {
 
   #newIncoming(): DestinationMigration {
     const { settings } = this;
-    const { uuid, vcpus } = this.#options;
+    const { uuid, vcpus, journal } = this.#options;
     return new DestinationMigration(this.#control.engineGuest(), {
       parameters: () => this.settings.parameters,
       uuid,
       vcpus,
+      journal,
       pageChannels: this.settings.capabilities.multifd
         ? this.settings.parameters['multifd-channels']
         : 0,

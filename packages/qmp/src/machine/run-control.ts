@@ -12,6 +12,8 @@ export class RunControl {
   readonly #tell: (event: 'STOP' | 'RESUME') => void;
   #wanted: boolean;
   #held: boolean;
+  /** By the journal of an incoming migration whose link is down. */
+  #frozen = false;
   /** As told last. */
   #runs = false;
   #hasRun = false;
@@ -89,6 +91,17 @@ export class RunControl {
     await this.#settle();
   }
 
+  /** The guest stands still whatever the user says; a vCPU that waits for a page may go on waiting. */
+  freeze(): void {
+    this.#frozen = true;
+    this.#settle().catch(() => undefined); // whether it stands still is asked of the guest
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    this.#settle().catch(() => undefined); // that a guest cannot run any more is told by the guest
+  }
+
   /** What the engine gets to see: its pause holds the guest, its resume lets go. */
   engineGuest(): Guest {
     return new EngineGuest(this.#guest, this);
@@ -96,7 +109,7 @@ export class RunControl {
 
   /** It runs, or will without anybody's doing. */
   get meantToRun(): boolean {
-    return this.#wanted && !this.#held;
+    return this.#wanted && !this.#held && !this.#frozen;
   }
 
   /** @returns when the guest is where it should be; rejects when it cannot be, or not any more. */
@@ -128,13 +141,20 @@ export class RunControl {
 class EngineGuest implements Guest {
   readonly ram: Guest['ram'];
   readonly throttle?: (percentage: number) => void;
-  readonly #guest: Guest;
+  readonly freeze?: NonNullable<Guest['freeze']>;
+  readonly #guest: MachineGuest;
   readonly #control: RunControl;
 
-  constructor(guest: Guest, control: RunControl) {
+  constructor(guest: MachineGuest, control: RunControl) {
     this.ram = guest.ram;
     // Only a guest that can be throttled is one to the engine.
     if (guest.throttle !== undefined) this.throttle = (percentage) => guest.throttle?.(percentage);
+    if (guest.frozenState !== undefined) {
+      this.freeze = async (isWaiting) => {
+        control.freeze();
+        return (await guest.frozenState?.(isWaiting)) ?? new Uint8Array();
+      };
+    }
     this.#guest = guest;
     this.#control = control;
   }
@@ -149,6 +169,10 @@ class EngineGuest implements Guest {
 
   async resume(): Promise<void> {
     await this.#control.release();
+  }
+
+  thaw(): void {
+    this.#control.thaw();
   }
 
   saveDeviceState(): Uint8Array {
