@@ -186,6 +186,17 @@ test('where the journal cannot be written the guest goes on, and error-desc says
   });
 });
 
+test('where no journal can be begun the guest stays at the source, which is told why', async () => {
+  const extraArgs = ['--journal', '/nonexistent/journal'];
+  await withJournal({ destination: { extraArgs } }, async (pair) => {
+    await pair.migrate();
+    await pair.source.waitForStatus('failed');
+    expect(await pair.source.errorDescription()).toMatch(/ENOENT.*nonexistent/);
+    await pair.expectFailed(pair.destination);
+    await expectOwner(pair, pair.source);
+  });
+});
+
 test('nobody else gets the RAM of a destination that lives', async () => {
   await withJournal({ workload: 'random' }, async (pair) => {
     await pair.untilPostcopyActive();

@@ -1,7 +1,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { CrashJournal, type PausedState } from '../src/migration/crash-journal.ts';
-import { newFolder } from './real-ram.ts';
+import { DestinationMigration } from '../src/migration/destination.ts';
+import { parameters, QuietGuest } from './hand-made-peer.ts';
+import { newFolder, realRam } from './real-ram.ts';
 
 const state: PausedState = {
   migrationId: new Uint8Array(16).fill(1),
@@ -33,6 +35,15 @@ test('what one process has left is what the next one finds, and nobody else read
   const path = paused();
   expect(new CrashJournal(path).left).toEqual(state);
   expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test('a guest whose RAM ends with its process, or that cannot be frozen, has no journal', () => {
+  const journal = new CrashJournal(paused());
+  const options = { parameters: () => parameters, journal };
+  const still = new QuietGuest(realRam([1]), false);
+  expect(() => new DestinationMigration(still, options)).toThrow(/RAM in files/);
+  const inFile = new QuietGuest(realRam([1], `file:${newFolder('/dev/shm')}/ram`), false);
+  expect(() => new DestinationMigration(inFile, options)).toThrow(/`freeze` and `thaw`/);
 });
 
 test('no file is no guest: a migration may begin', () => {

@@ -108,7 +108,12 @@ export class Conversation {
       await link.send({ t: 'refused', why });
       throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
     }
-    paused.begin();
+    try {
+      paused.begin();
+    } catch (error) {
+      await link.send({ t: 'failed', why: (error as Error).message });
+      throw error;
+    }
     clearTimeout(this.#deadline);
     status.move('setup', 'active');
     await link.send({ t: 'started' });

@@ -14,7 +14,7 @@ import type { CrashJournal } from './crash-journal.ts';
 import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
-import { PausedGuest } from './paused-guest.ts';
+import { checkJournalled, PausedGuest } from './paused-guest.ts';
 import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
 import type { SwitchoverReady } from './switchover-ack.ts';
@@ -64,8 +64,10 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   #running: Promise<void> | undefined;
   #tellEnd: () => void = () => undefined;
 
+  /** @throws {MigrationError} `ERR_ARGUMENT`: this guest cannot have a journal. */
   constructor(guest: Guest, options: DestinationOptions) {
     super();
+    if (options.journal !== undefined) checkJournalled(guest);
     this.#options = options;
     this.#threads = new DestinationThreads(guest.ram, options.vcpus ?? 1);
     this.#incoming = new IncomingGuest(guest, this.#threads);

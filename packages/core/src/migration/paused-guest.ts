@@ -65,9 +65,7 @@ export class PausedGuest {
       if (!this.#isJournalled) {
         this.#isStopped = incoming.phase === 'running' && !guest.running;
         const waiting = (threadId: number): boolean => threads.ledger.isWaiting(threadId);
-        const device = await guest.freeze?.(waiting);
-        if (device === undefined) throw new Error('this guest cannot be frozen');
-        this.#device = device;
+        this.#device = (await guest.freeze?.(waiting)) ?? this.#device; // looked for in the constructor
       }
       journal.pause(this.#state(this.#device));
       this.#isJournalled = true;
@@ -145,6 +143,17 @@ export class PausedGuest {
       }),
     };
   }
+}
+
+/** @throws {MigrationError} `ERR_ARGUMENT`: this guest cannot have a journal. */
+export function checkJournalled(guest: Guest): void {
+  const isInFiles = guest.ram.every(({ backing }) => backing.startsWith('file:'));
+  if (!isInFiles || guest.ram.some(({ portable }) => portable !== undefined)) {
+    const message = 'a journal takes RAM in files, and missing pages that the kernel notices';
+    throw new MigrationError('ERR_ARGUMENT', message);
+  }
+  if (guest.freeze !== undefined && guest.thaw !== undefined) return;
+  throw new MigrationError('ERR_ARGUMENT', 'a journal takes a guest with `freeze` and `thaw`');
 }
 
 function refuseOtherRam({ ram }: Guest, { blocks }: PausedState): void {
