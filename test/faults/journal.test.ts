@@ -22,6 +22,19 @@ async function untilFaulted(guest: GuestProcess, faults: number): Promise<void> 
   await within(looking(), `${faults} faults`);
 }
 
+/** So many pages have come since now. */
+async function untilReceived(guest: GuestProcess, more: number): Promise<void> {
+  const count = async (): Promise<number> => {
+    const info = await guest.execute<{ 'x-ram': { 'received-pages': number } }>('query-migrate');
+    return info['x-ram']['received-pages'];
+  };
+  const looking = async (): Promise<void> => {
+    const before = await count();
+    while ((await count()) < before + more) await sleep(10); // nothing tells of it
+  };
+  await within(looking(), `${more} pages`);
+}
+
 async function pauseBoth(pair: Pair): Promise<void> {
   await pair.source.executeOob('migrate-pause');
   await pair.waitForBoth('postcopy-paused');
@@ -52,6 +65,9 @@ async function untilOpening(pid: number): Promise<void> {
   await within(looking(), 'the writing of the journal');
 }
 
+/** How many pages are fetched by touching them before the pause, at most: whoever reads on gets neighbours too. */
+const faultsMax = { sweep: 15, random: 200, zipf: 200 };
+
 const guests = {
   'a sweep': { workload: 'sweep', vcpus: 1 },
   'two vCPUs at random': { workload: 'random', vcpus: 2 },
@@ -63,7 +79,7 @@ describe.each(Object.entries(guests))('of %s', (name, guest) => {
     await withJournal(guest, async (pair, kept) => {
       await pair.untilPostcopyActive();
       expect(await kept.state()).toBe('open');
-      await untilFaulted(pair.destination, new Random(name).between(1, 300));
+      await untilFaulted(pair.destination, new Random(name).between(1, faultsMax[guest.workload]));
       await pauseBoth(pair);
       expect(await kept.state()).toBe('paused');
       expect((await stat(kept.journal)).mode & 0o777).toBe(0o600);
@@ -156,6 +172,30 @@ test('killed while the guest runs, it is taken up by nobody', async () => {
     await pair.kill(pair.destination);
     await pair.source.waitForStatus('postcopy-paused');
     await expectRefused(pair, /ended while it could run.*To begin anew, remove it/);
+  });
+});
+
+test('killed while the user has it stopped and pages come, it is taken up, and stays stopped', async () => {
+  await withJournal({ workload: 'random', vcpus: 2 }, async (pair, kept) => {
+    await pair.untilPostcopyActive();
+    await untilFaulted(pair.destination, 50);
+    await pair.destination.execute('stop');
+    expect(await kept.state()).toBe('paused');
+    await pair.destination.execute('cont');
+    expect(await kept.state()).toBe('open');
+    await pair.destination.execute('stop');
+    await pair.source.setParameters({ 'max-postcopy-bandwidth': 1_000_000 });
+    await untilReceived(pair.destination, 1000);
+    await pair.kill(pair.destination);
+    await pair.source.waitForStatus('postcopy-paused');
+    const second = await pair.startDestination('second');
+    await second.waitForStatus('postcopy-paused');
+    await pair.resume();
+    await pair.waitForBoth('postcopy-active');
+    expect(await second.runStatus()).toEqual({ running: false, status: 'paused' });
+    await second.execute('cont');
+    await pair.untilCompleted();
+    await expectOwner(pair, second);
   });
 });
 

@@ -43,7 +43,7 @@ const VERSION = 1;
  * |---|---|---|
  * | none | no guest is here that lacks pages | after completion, or when all is discarded |
  * | `open` | a process has, or had, a guest here that may run: RAM and device state belong together in that process alone | before a guest can arrive; before it goes on after a pause |
- * | `paused` | the guest stands still, and this is all of it that is not in the files | in postcopy-paused, once every vCPU stands still |
+ * | `paused` | the guest stands still, and this is all of it that is not in the files | in postcopy-paused, or stopped by its user, once every vCPU stands still |
  *
  * Each is written to a file of its own, flushed, and renamed: whoever dies in between leaves the one before.
  * Mode 0600: it holds the session's secret.

@@ -155,6 +155,16 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     return await this.#doorkeeper.listen(address, this.#handshakeMillis);
   }
 
+  /** The user has stopped the guest, every vCPU: with a journal it may be taken up from here. */
+  guestStopped(): void {
+    this.#error = this.#paused.stopped() ?? this.#error;
+  }
+
+  /** Before the guest goes on after `guestStopped`. @throws it must not, for the journal still says so. */
+  guestGoesOn(): void {
+    this.#paused.beforeRun();
+  }
+
   /** Breaks the link in postcopy or recovery; leads to postcopy-paused. */
   pause(): void {
     if (!this.#status.is('postcopy-active', 'postcopy-recover')) throw cannotPause(this.status);

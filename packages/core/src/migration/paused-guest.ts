@@ -36,6 +36,8 @@ export class PausedGuest {
   /** Taken over from another process: it has never run in this one. */
   #isRestored = false;
   #isStopped = false;
+  /** The user has stopped the guest, and the journal says so; pages come all the same. */
+  #isStopJournalled = false;
   /** The journal's file is this migration's. */
   #isOurs = false;
   #device: Uint8Array = new Uint8Array();
@@ -68,12 +70,40 @@ export class PausedGuest {
         this.#device = (await guest.freeze?.(waiting)) ?? this.#device; // looked for in the constructor
       }
       journal.pause(this.#state(this.#device));
+      this.#isStopJournalled = false;
       this.#isJournalled = true;
       return undefined;
     } catch (error) {
       if (!this.#isJournalled) guest.thaw?.();
       return error as Error;
     }
+  }
+
+  /**
+   * The user has stopped the guest, every vCPU. Pages that come from now on are not in the journal: whoever
+   * takes the guest up asks for them again.
+   *
+   * @returns why that is not in the journal.
+   */
+  stopped(): Error | undefined {
+    const { journal, guest, threads, incoming } = this.#parts;
+    if (journal === undefined || this.#isJournalled) return undefined;
+    if (!threads.isWatching || incoming.phase !== 'running') return undefined;
+    try {
+      this.#isStopped = true;
+      journal.pause(this.#state(guest.saveDeviceState()));
+      this.#isStopJournalled = true;
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /** Before the first vCPU goes on. @throws what the file system says: then it must not. */
+  beforeRun(): void {
+    if (!this.#isStopJournalled) return;
+    this.#parts.journal?.open();
+    this.#isStopJournalled = false;
   }
 
   /** The source has proved itself and will send: before a page is placed, and before the guest runs. */
@@ -91,6 +121,7 @@ export class PausedGuest {
 
   /** Nothing is missing, or nothing is here. */
   end(): void {
+    this.#isStopJournalled = false;
     if (this.#isOurs) this.#parts.journal?.remove();
   }
 

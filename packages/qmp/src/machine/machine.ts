@@ -71,7 +71,15 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.#stopLimitMillis = options.stopLimitMillis ?? STOP_LIMIT_MILLIS;
     this.#isIncoming = incoming;
     const tell = (event: string, data?: object): void => void this.emit('event', event, data);
-    this.#control = new RunControl(guest, { wanted: !paused, held: incoming }, tell);
+    this.#control = new RunControl(
+      guest,
+      { wanted: !paused, held: incoming },
+      (event) => {
+        if (event === 'STOP') this.migrations.incoming?.guestStopped(); // whoever is told may rely on it
+        tell(event);
+      },
+      () => this.migrations.incoming?.guestGoesOn(),
+    );
     this.migrations = new Migrations(
       this.#control,
       { uuid, vcpus, incoming, journal },

@@ -10,6 +10,7 @@ import type { MachineGuest } from './machine-guest.ts';
 export class RunControl {
   readonly #guest: MachineGuest;
   readonly #tell: (event: 'STOP' | 'RESUME') => void;
+  readonly #beforeRun: () => void;
   #wanted: boolean;
   #held: boolean;
   /** By the journal of an incoming migration whose link is down. */
@@ -25,16 +26,19 @@ export class RunControl {
   /**
    * @param guest stopped.
    * @param initially what the user wants, and whether a migration holds the guest.
+   * @param beforeRun the guest is about to run; where it throws it does not.
    */
   constructor(
     guest: MachineGuest,
     initially: { readonly wanted: boolean; readonly held: boolean },
     tell: (event: 'STOP' | 'RESUME') => void,
+    beforeRun: () => void = () => undefined,
   ) {
     this.#guest = guest;
     this.#wanted = initially.wanted;
     this.#held = initially.held;
     this.#tell = tell;
+    this.#beforeRun = beforeRun;
   }
 
   /** Some vCPU may make a step. */
@@ -129,6 +133,7 @@ export class RunControl {
 
   async #turn(run: boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    if (run) this.#beforeRun();
     if (run) await this.#guest.resume();
     else await this.#guest.pause({ signal });
     if (run) this.#hasRun = true;
