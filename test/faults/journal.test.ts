@@ -233,6 +233,7 @@ test('where no journal can be begun the guest stays at the source, which is told
     await pair.source.waitForStatus('failed');
     expect(await pair.source.errorDescription()).toMatch(/ENOENT.*nonexistent/);
     await pair.expectFailed(pair.destination);
+    expect(pair.destination.output).not.toContain('bug');
     await expectOwner(pair, pair.source);
   });
 });
@@ -262,6 +263,19 @@ test('while it is journalled the guest does not run, whoever says so; one that w
     await second.execute('cont');
     expect((await second.runStatus()).running).toBe(false);
     await expectWholeGuest(pair);
+  });
+});
+
+test('a destination that discards leaves no journal', async () => {
+  await withJournal({ workload: 'random' }, async (pair, kept) => {
+    await pair.migrate();
+    await pair.destination.waitForStatus('active');
+    expect(await kept.state()).toBe('open');
+    await pair.source.execute('migrate_cancel');
+    await pair.expectFailed(pair.destination);
+    expect(await kept.state()).toBe('none');
+    await pair.source.waitForStatus('cancelled');
+    await expectOwner(pair, pair.source);
   });
 });
 

@@ -287,7 +287,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   async #end(): Promise<void> {
     await this.#doorkeeper.close();
-    if (!this.#threads.isWatching && !this.ownsGuest) this.#paused.end();
+    if (this.#incoming.phase === 'discarded') this.#paused.end();
     await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
     this.#lifeline.release();
     this.#tellEnd();

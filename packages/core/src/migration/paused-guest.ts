@@ -33,6 +33,8 @@ export interface PausedGuestParts {
 export class PausedGuest {
   readonly #parts: PausedGuestParts;
   #isJournalled = false;
+  /** It is being stopped by us, not by its user. */
+  #isFreezing = false;
   /** Taken over from another process: it has never run in this one. */
   #isRestored = false;
   #isStopped = false;
@@ -55,8 +57,8 @@ export class PausedGuest {
 
   /** A migration begins: a guest may run here from now on. @throws what the file system says. */
   begin(): void {
-    this.#isOurs = true;
     this.#parts.journal?.open();
+    this.#isOurs = true;
   }
 
   /** The link is down, and nobody places pages. @returns why there is no journal of it. */
@@ -67,7 +69,8 @@ export class PausedGuest {
       if (!this.#isJournalled) {
         this.#isStopped = incoming.phase === 'running' && !guest.running;
         const waiting = (threadId: number): boolean => threads.ledger.isWaiting(threadId);
-        this.#device = (await guest.freeze?.(waiting)) ?? this.#device; // looked for in the constructor
+        this.#isFreezing = true;
+        this.#device = (await guest.freeze?.(waiting)) ?? this.#device; // see `checkJournalled`
       }
       journal.pause(this.#state(this.#device));
       this.#isStopJournalled = false;
@@ -76,6 +79,8 @@ export class PausedGuest {
     } catch (error) {
       if (!this.#isJournalled) guest.thaw?.();
       return error as Error;
+    } finally {
+      this.#isFreezing = false;
     }
   }
 
@@ -87,7 +92,7 @@ export class PausedGuest {
    */
   stopped(): Error | undefined {
     const { journal, guest, threads, incoming } = this.#parts;
-    if (journal === undefined || this.#isJournalled) return undefined;
+    if (journal === undefined || this.#isJournalled || this.#isFreezing) return undefined;
     if (!threads.isWatching || incoming.phase !== 'running') return undefined;
     try {
       this.#isStopped = true;
@@ -121,8 +126,13 @@ export class PausedGuest {
 
   /** Nothing is missing, or nothing is here. */
   end(): void {
-    this.#isStopJournalled = false;
-    if (this.#isOurs) this.#parts.journal?.remove();
+    if (!this.#isOurs) return;
+    try {
+      this.#parts.journal?.remove();
+      this.#isStopJournalled = false;
+    } catch {
+      // It still says `open`, and nobody takes the guest up; or `paused`, and `beforeRun` will see to it.
+    }
   }
 
   /**
