@@ -28,6 +28,7 @@ export { PortableDirtyLog } from './memory/portable-dirty-log.ts';
 export type { PortableTables } from './memory/portable-tables.ts';
 export { RamAccess } from './memory/ram-access.ts';
 export type { MemoryMode, RamBacking, RamBlock } from './memory/ram-block.ts';
+export { CrashJournal, type PausedState } from './migration/crash-journal.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,

@@ -58,7 +58,9 @@ export class IncomingGuest {
       } catch (error) {
         const { message } = error as Error;
         const files = ram.some((block) => block.backing.startsWith('file:'));
-        const hint = files ? 'missing pages need anon or memfd backing' : 'see godwit doctor';
+        const hint = files
+          ? 'missing pages need anon or memfd backing, or a file on a tmpfs'
+          : 'see godwit doctor';
         return `capability 'postcopy-ram' cannot be had here (${message}): ${hint}`;
       }
     }
@@ -127,6 +129,13 @@ export class IncomingGuest {
     this.#phase = 'complete';
     await this.#threads.stopWatching();
     return true;
+  }
+
+  /** In postcopy from the start: another process has brought it so far. */
+  restore(phase: 'loaded' | 'running'): void {
+    this.expect('restore', 'new');
+    this.#isPostcopy = true;
+    this.#phase = phase;
   }
 
   /** It is the source's again: what has arrived here is nothing. `throwAway` follows. */

@@ -93,6 +93,10 @@ export class Migrations {
     (this.#outgoing ?? this.#incoming)?.yank();
   }
 
+  get incoming(): DestinationMigration | undefined {
+    return this.#incoming;
+  }
+
   /** As query-migrate: of the last migration that went out, else of the one that came in. */
   pageMap(cellsMax: number): PageMap {
     const migration = this.#outgoing ?? this.#incoming;
@@ -249,11 +253,9 @@ export class Migrations {
 
   #newIncoming(): DestinationMigration {
     const { settings } = this;
-    const { uuid, vcpus } = this.#options;
     return new DestinationMigration(this.#control.engineGuest(), {
       parameters: () => this.settings.parameters,
-      uuid,
-      vcpus,
+      ...this.#options,
       pageChannels: this.settings.capabilities.multifd
         ? this.settings.parameters['multifd-channels']
         : 0,
