@@ -116,7 +116,7 @@ class Fixture implements AsyncDisposable {
   /** Asks after each chunk that reaches the destination. */
   async until(holds: () => boolean): Promise<void> {
     while (!holds()) {
-      await Promise.race(this.#peers.map(async ({ socket }) => await once(socket, 'more')));
+      await Promise.race(this.#peers.map(({ socket }) => once(socket, 'more')));
     }
   }
 

@@ -1,4 +1,5 @@
 export { anyAddress, connectOptions, listenOn, type Transport } from './link/addresses.ts';
+export { drawHop, type Hop } from './hop.ts';
 export { LinkProxy, type LinkProxyOptions } from './link/link-proxy.ts';
 export type { CutOptions } from './link/link-rules.ts';
 export {
@@ -9,7 +10,16 @@ export {
   HELLO_BYTES,
   type SeenFrame,
 } from './link/wire-reader.ts';
+export { ranTwice, type Told } from './ownership.ts';
+export {
+  type Holdings,
+  type HopResult,
+  PingPong,
+  type PingPongOptions,
+  pingPongSlack,
+} from './ping-pong.ts';
 export { Random, SEED_LIMIT } from './random.ts';
+export type { Resources, Slack } from './resources.ts';
 export { type RunResult, runOnce } from './run.ts';
 export {
   type Fault,

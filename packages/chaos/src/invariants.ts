@@ -50,7 +50,7 @@ async function proveIdle(side: Side, outcome: string): Promise<string[]> {
 }
 
 /** Stops it, checks every page, and lets it go on. */
-async function proveWhole(owner: Side): Promise<string[]> {
+export async function proveWhole(owner: Side): Promise<string[]> {
   if (!(await owner.runsGuest())) {
     const { status } = await owner.runStatus();
     return [`the ${owner.name} has the guest and does not run it (${status})`];

@@ -71,8 +71,15 @@ async function runs(side: Side): Promise<boolean> {
   return await side.runsGuest().catch(() => false);
 }
 
-/** By STOP and RESUME of all sides: no two periods overlap. */
-export function ranTwice(sides: readonly Side[]): string | undefined {
+/** What a side has told, and when it ended. */
+export type Told = Pick<Side, 'name' | 'ranAtFirst' | 'endedMicros'> & {
+  readonly events: {
+    readonly entries: readonly { readonly name: string; readonly micros: number }[];
+  };
+};
+
+/** By STOP and RESUME of all sides: no two periods overlap. @returns what does. */
+export function ranTwice(sides: readonly Told[]): string | undefined {
   const periods = sides.flatMap(periodsOf).toSorted((a, b) => a.from - b.from);
   for (const [i, period] of periods.entries()) {
     const next = periods[i + 1];
@@ -83,7 +90,7 @@ export function ranTwice(sides: readonly Side[]): string | undefined {
   return undefined;
 }
 
-function periodsOf(side: Side): Period[] {
+function periodsOf(side: Told): Period[] {
   const periods: Period[] = [];
   let from = side.ranAtFirst ? 0 : undefined;
   for (const { name, micros } of side.events.entries) {
