@@ -91,15 +91,18 @@ const THREADS_OF_AN_ATTEMPT = 16;
 /**
  * Ends every process in order.
  *
+ * @param isLastCalm the link of the last attempt was left alone: the destination knows that the source has
+ *   noted its completion. Else it keeps its threads, in case that the source asks.
  * @returns what a migration that is over has kept, and what the processes leave behind.
  */
-export async function findLeaks(stage: Stage): Promise<string[]> {
+export async function findLeaks(stage: Stage, isLastCalm: boolean): Promise<string[]> {
   const found: string[] = [];
   const attempts = stage.options.plan.faults.length + stage.sides.length;
   const mappings = slack.mappings + MAPPINGS_KEPT_PER_THREAD * THREADS_OF_AN_ATTEMPT * attempts;
   for (const side of stage.sides) {
     const status = side.statuses.at(-1) as MigrationStatus | undefined;
-    if (!side.isAlive || status === undefined || isRunning(status)) continue;
+    const isOver = status !== undefined && !isRunning(status);
+    if (!side.isAlive || !isOver || (side !== stage.source && !isLastCalm)) continue;
     const before = stage.heldAtFirst(side);
     const kept = await keptBeyond(side.pid, before, { ...slack, mappings }, limits.giveBack);
     found.push(...kept.map((what) => `the ${side.name} has kept ${what}`));

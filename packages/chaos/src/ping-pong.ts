@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ArmedFault } from './faults.ts';
 import { proveWhole } from './invariants.ts';
 import { limits } from './limits.ts';
-import { anyAddress, type Transport, uriOf } from './link/addresses.ts';
+import { anyAddress, uriOf } from './link/addresses.ts';
 import { LinkProxy } from './link/link-proxy.ts';
 import { OwnerWatch } from './ownership.ts';
 import { drawHop, type Hop } from './hop.ts';
@@ -37,18 +37,28 @@ export interface Holdings {
   readonly name: string;
   readonly before: Resources;
   readonly after: Resources;
+  /** In between, at most. */
+  readonly threadsEnded: number;
+  /** By how much `after` may be more. */
+  readonly slack: Slack;
 }
 
+/** Of each thread that has ended, koffi 3.3 keeps the stack, its guard page, the heap, and its tables. */
+const MAPPINGS_KEPT_PER_THREAD = 3;
+const BYTES_KEPT_PER_THREAD = 512 * 1024;
+
 /**
- * By how much a process may hold more at the end, however many hops there were. Allocators keep arenas, V8
- * its heaps, until the next collection.
+ * By how much a process may hold more at the end. Allocators keep arenas, and V8 its heaps until the next
+ * collection; beyond that nothing grows with the hops but what a thread costs that has ended.
  */
-export const pingPongSlack: Slack = {
-  threads: 0,
-  descriptors: 0,
-  mappings: 60,
-  residentBytes: 48 * 1024 * 1024,
-};
+export function pingPongSlack(threadsEnded: number): Slack {
+  return {
+    threads: 0,
+    descriptors: 0,
+    mappings: 60 + MAPPINGS_KEPT_PER_THREAD * threadsEnded,
+    residentBytes: 32 * 1024 * 1024 + BYTES_KEPT_PER_THREAD * threadsEnded,
+  };
+}
 
 const ATTEMPTS_MAX = 8;
 
@@ -61,6 +71,8 @@ export class PingPong implements AsyncDisposable {
   readonly #watch: OwnerWatch;
   #link: LinkProxy | undefined;
   #before: Resources[] = [];
+  /** Since the warm-up, at most. */
+  readonly #threadsEnded = new Map<Side, number>();
 
   static async open(options: PingPongOptions): Promise<PingPong> {
     const directory = await mkdtemp(join(tmpdir(), 'godwit-chaos-'));
@@ -94,12 +106,17 @@ export class PingPong implements AsyncDisposable {
       signal.throwIfAborted();
       const [a, b] = this.sides;
       const [from, to] = number % 2 === 1 ? [a, b] : [b, a];
-      const hop = drawHop(seed, number);
+      // What both hold is looked at after hops whose end both have noted.
+      const isLookedAt = number === warmUp || number === hops;
+      const drawn = drawHop(seed, number);
+      const hop = isLookedAt ? { ...drawn, cut: undefined } : drawn;
       yield { hop, number, ...(await this.#bringAcross(hop, from, to)) };
       this.found.push(...(await proveWhole(to)));
       if (await from.runsGuest()) this.found.push(`the guest runs on ${from.name}, which it left`);
       if (this.found.length > 0) return;
-      if (number === warmUp) this.#before = await this.#holdings();
+      if (number !== warmUp) continue;
+      this.#before = await this.#holdings();
+      this.#threadsEnded.clear();
     }
   }
 
@@ -108,9 +125,12 @@ export class PingPong implements AsyncDisposable {
     const all: Holdings[] = [];
     for (const [i, side] of this.sides.entries()) {
       const before = this.#before[i] as Resources;
-      const kept = await keptBeyond(side.pid, before, pingPongSlack, limits.giveBack);
+      const threadsEnded = this.#threadsEnded.get(side) ?? 0;
+      const slack = pingPongSlack(threadsEnded);
+      const kept = await keptBeyond(side.pid, before, slack, limits.giveBack);
       this.found.push(...kept.map((what) => `process ${side.name} has kept ${what}`));
-      all.push({ name: side.name, before, after: await resourcesOf(side.pid) });
+      const after = await resourcesOf(side.pid);
+      all.push({ name: side.name, before, after, threadsEnded, slack });
     }
     const twice = await this.#watch.end();
     if (twice !== undefined) this.found.push(twice);
@@ -134,11 +154,13 @@ export class PingPong implements AsyncDisposable {
     await prepare(hop, from);
     await prepare(hop, to);
     const counts = { recoveries: 0, retries: 0 };
-    const link = await this.#listen(to, hop.transport);
+    const link = await this.#listen(to, hop);
     let armed = hop.cut && new ArmedFault(hop.cut, { link, side: () => to });
     let isCut = false;
     let resume = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      // The ram-sender and the return path; the receivers and the fault thread.
+      if (!resume) this.#count(from, 2 + hop.channels);
       const there = await attemptOnce(hop, from, link.uri, resume);
       await armed?.end();
       isCut ||= armed?.hasCome === true;
@@ -154,14 +176,19 @@ export class PingPong implements AsyncDisposable {
       }
       counts.retries += 1;
       const here = await to.until(['setup', 'failed'], limits.attempt);
-      if (here === 'failed') await this.#listen(to, hop.transport);
+      if (here === 'failed') await this.#listen(to, hop);
     }
     throw new Error(`hop by ${hop.mode}: ${ATTEMPTS_MAX} attempts have not brought it across`);
   }
 
+  #count(side: Side, threads: number): void {
+    this.#threadsEnded.set(side, (this.#threadsEnded.get(side) ?? 0) + threads);
+  }
+
   /** @returns the link that leads there. */
-  async #listen(to: Side, transport: Transport): Promise<LinkProxy> {
+  async #listen(to: Side, { transport, channels }: Hop): Promise<LinkProxy> {
     const uri = anyAddress(transport, this.#directory);
+    this.#count(to, 3 + channels);
     await to.execute('migrate-incoming', { uri, 'exit-on-error': false });
     const info = await to.execute<{ 'socket-address'?: Parameters<typeof uriOf>[0][] }>(
       'query-migrate',
@@ -181,9 +208,11 @@ export class PingPong implements AsyncDisposable {
 
 /** @returns what came of it at the source. */
 async function attemptOnce(hop: Hop, from: Side, uri: string, resume: boolean): Promise<string> {
-  const begun = from.execute('migrate', { uri, ...(resume ? { resume } : {}) });
-  if (hop.mode === 'postcopy' && !resume) await from.execute('migrate-start-postcopy');
-  await begun;
+  const isWished = hop.mode === 'postcopy' && !resume;
+  await Promise.all([
+    from.execute('migrate', { uri, ...(resume ? { resume } : {}) }),
+    isWished ? from.execute('migrate-start-postcopy') : undefined,
+  ]);
   return await from.nextOf(['completed', 'failed', 'postcopy-paused'], limits.attempt);
 }
 

@@ -51,28 +51,31 @@ const CALM_ATTEMPTS = 3;
  */
 export async function runOnce(options: StageOptions & { logs: string }): Promise<RunResult> {
   const started = performance.now();
-  const { plan } = options;
+  const { plan, signal } = options;
   await using stage = await Stage.open(options);
+  using _end = onAbort(signal, () => {
+    for (const side of stage.sides) if (side.isAlive) side.kill(); // whoever waits is told so
+  });
   const watch = new OwnerWatch(stage.sides);
   const operator = new Operator(stage);
   const found: string[] = [];
   try {
     await operator.bringAcross();
   } catch (error) {
-    options.signal.throwIfAborted();
     found.push((error as Error).message);
   }
   const twice = await watch.end();
   if (twice !== undefined) found.push(twice);
+  found.push(...stage.link.violations.map(({ message }) => `not the protocol: ${message}`));
   if (found.length === 0) {
     try {
       found.push(...(await proveOwner(stage, operator.outcomes.at(-1) ?? '')));
-      found.push(...(await findLeaks(stage)));
+      found.push(...(await findLeaks(stage, operator.isLastCalm)));
     } catch (error) {
-      options.signal.throwIfAborted();
       found.push((error as Error).message);
     }
   }
+  signal.throwIfAborted();
   const { came, outcomes, recoveries, retries } = operator;
   const { samples } = watch;
   const millis = Math.round(performance.now() - started);
@@ -96,6 +99,8 @@ class Operator {
   readonly outcomes: Outcome[] = [];
   recoveries = 0;
   retries = 0;
+  /** Nothing has disturbed the last attempt. */
+  isLastCalm = true;
   readonly #stage: Stage;
 
   constructor(stage: Stage) {
@@ -114,6 +119,7 @@ class Operator {
         last = await this.#settle();
       } finally {
         await armed?.end();
+        this.isLastCalm = armed?.hasCome !== true;
         if (armed?.hasCome === true) this.came.push(armed.fault);
       }
       this.outcomes.push(last);
@@ -139,9 +145,9 @@ class Operator {
       return await unlessKilled(source.execute('migrate', { uri: link.uri, resume: true }));
     }
     const isPostcopy = this.#stage.options.plan.mode === 'postcopy';
-    const begun = unlessKilled(source.execute('migrate', { uri: link.uri }));
-    if (isPostcopy) await unlessKilled(source.execute('migrate-start-postcopy'));
-    await begun;
+    const begun = source.execute('migrate', { uri: link.uri });
+    const wished = isPostcopy ? source.execute('migrate-start-postcopy') : undefined;
+    await Promise.all([unlessKilled(begun), wished && unlessKilled(wished)]);
   }
 
   /**
@@ -169,6 +175,11 @@ async function unlessKilled(command: Promise<unknown>): Promise<void> {
   await command.catch((error: unknown) => {
     if (!(error instanceof QmpSocketError)) throw error;
   });
+}
+
+function onAbort(signal: AbortSignal, act: () => void): Disposable {
+  signal.addEventListener('abort', act);
+  return { [Symbol.dispose]: () => signal.removeEventListener('abort', act) };
 }
 
 async function keepLog(

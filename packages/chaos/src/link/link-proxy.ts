@@ -92,6 +92,12 @@ export class LinkProxy extends LinkRules implements AsyncDisposable {
     return overtaking.told.promise;
   }
 
+  override forgetCuts(): void {
+    super.forgetCuts();
+    this.#overtaking?.passed.resolve();
+    this.#overtaking = undefined;
+  }
+
   override cut(kind: CutKind = 'rst', which: { readonly role?: Role } = {}): void {
     for (const connection of this.#connections) {
       if (which.role === undefined || which.role === connection.identity.role) connection.cut(kind);

@@ -114,7 +114,7 @@ export abstract class LinkRules implements Traffic {
     return this.#inTime(corrupter.done, `the corruption of ${describeMatcher(options)}`);
   }
 
-  /** Cuts and corruptions that were asked for and have not come about will not. */
+  /** What was asked for of the next message, byte or connection, and has not come about, will not. */
   forgetCuts(): void {
     this.#cutters.clear();
     this.#byteCutters.clear();

@@ -61,6 +61,7 @@ export async function* runChaos(
   const offers = findOffers();
   const deadline = performance.now() + minutes * 60_000;
   for (let run = 0; run < runs && performance.now() < deadline; run += 1) {
+    signal.throwIfAborted();
     const plan = planRun((seed + run) % SEED_LIMIT, kinds, offers);
     const result = await runOnce({ plan, offers, godwit: GODWIT, signal, logs });
     yield result;

@@ -39,10 +39,15 @@ export function hopLine({ number, hop, isCut, recoveries, retries, millis }: Hop
   return `hop ${number}: ${mode} ${transport}${pages}${what} · ${formatMillis(millis)}`;
 }
 
-export function holdingsLine({ name, before, after }: Holdings): string {
+/** What it held after the warm-up and holds at the end, and by how much that may be more. */
+export function holdingsLine({ name, before, after, threadsEnded, slack }: Holdings): string {
   const figures = (['threads', 'descriptors', 'mappings'] as const).map((what) => {
-    return `${what} ${before[what]} → ${after[what]}`;
+    return `${what} ${before[what]} → ${after[what]} (+${slack[what]})`;
   });
-  const resident = `RSS ${formatBytes(before.residentBytes)} → ${formatBytes(after.residentBytes)}`;
-  return `process ${name}: ${[...figures, resident].join(', ')}`;
+  const resident = (['residentBytes'] as const).map((what) => {
+    const limit = formatBytes(slack[what]);
+    return `RSS ${formatBytes(before[what])} → ${formatBytes(after[what])} (+${limit})`;
+  });
+  const ended = `${threadsEnded} threads ended`;
+  return `process ${name}: ${[...figures, ...resident, ended].join(', ')}`;
 }
