@@ -55,6 +55,8 @@ export class Lane {
   #damage: Damage | undefined;
   /** Of the message under way. */
   #bytesPassed = 0;
+  /** What has passed faster than it may. */
+  #owedMillis = 0;
   /** What still comes is thrown away, so that a FIN stays a FIN. */
   #isCut = false;
 
@@ -82,6 +84,7 @@ export class Lane {
       const chunks = this.#from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
       for await (const chunk of chunks) {
         if (this.#isCut) continue;
+        await this.#slowDown(chunk.byteLength);
         for (const piece of this.#reader.push(chunk)) await this.#pass(piece);
       }
       await this.#forward(this.#reader.pending);
@@ -93,6 +96,16 @@ export class Lane {
       if (!this.#isCut) await this.#traffic.onEnd(this.direction);
       this.connection.cut('rst');
     }
+  }
+
+  /** A timer is no finer than a millisecond: what is less adds up. */
+  async #slowDown(byteLength: number): Promise<void> {
+    const { delayMillis, bytesPerSecond } = this.#traffic;
+    this.#owedMillis += bytesPerSecond > 0 ? (byteLength * 1000) / bytesPerSecond : 0;
+    const millis = delayMillis + this.#owedMillis;
+    if (millis < 1) return;
+    this.#owedMillis = 0;
+    await sleep(millis);
   }
 
   async #pass({ frame, bytes, begins }: Piece): Promise<void> {
@@ -116,9 +129,6 @@ export class Lane {
 
   async #forward(bytes: Buffer): Promise<void> {
     if (this.#isCut || bytes.byteLength === 0) return;
-    const { delayMillis, bytesPerSecond } = this.#traffic;
-    const paced = bytesPerSecond > 0 ? (bytes.byteLength * 1000) / bytesPerSecond : 0;
-    if (delayMillis + paced > 0) await sleep(delayMillis + paced);
     const singles = this.#traffic.takeSingles(this, bytes.byteLength);
     for (let i = 0; i < singles; i += 1) {
       await this.#write(bytes.subarray(i, i + 1));

@@ -75,7 +75,7 @@ export abstract class LinkRules implements Traffic {
   readonly frames = new Journal<SeenFrame>();
   /** What somebody said that is not the protocol. */
   readonly violations: Error[] = [];
-  /** Before each piece that is forwarded. */
+  /** Before what was read at once is forwarded. */
   delayMillis = 0;
   /** In each direction of each connection; 0 is unlimited. */
   bytesPerSecond = 0;
