@@ -5,7 +5,7 @@ import { formatBytes, formatMillis } from '../figures.ts';
 import { GODWIT } from '../godwit-path.ts';
 
 /** Before what the processes hold is looked at first: by then every kind of hop has been there. */
-export const WARM_UP_HOPS = 20;
+export const WARM_UP_HOPS = 10;
 
 export interface PingPongEnd {
   readonly found: readonly string[];
