@@ -47,7 +47,7 @@ async function runWith(fault: Fault, plan: Partial<Plan> = {}): Promise<RunResul
 }
 
 /** Whatever is drawn: a failure names the seed, and `godwit chaos --seed … --runs 1` repeats it. */
-const seeds = [11, 12, 13, seed];
+const seeds = [11, 12, seed];
 
 test.each(seeds)('the run of seed %i keeps every promise', async (drawn) => {
   const plan = planRun(
@@ -61,11 +61,11 @@ test.each(seeds)('the run of seed %i keeps every promise', async (drawn) => {
 });
 
 describe('a process that dies', () => {
-  const loaded = { direction: 'to-source', frame: 'loaded', nth: 1 } as const;
+  const device = { direction: 'to-destination', frame: 'DEVICE', nth: 1 } as const;
   const pages = { direction: 'to-destination', frame: 'PAGES', nth: 2 } as const;
 
   test('a destination killed before the order to run leaves the guest to another', async () => {
-    const { outcomes } = await runWith({ kind: 'kill', side: 'destination', point: loaded });
+    const { outcomes } = await runWith({ kind: 'kill', side: 'destination', point: device });
     expect(outcomes).toEqual(['failed', 'completed']);
   });
 
@@ -77,15 +77,17 @@ describe('a process that dies', () => {
   test.each(['source', 'destination'] as const)(
     'a %s killed in postcopy leaves a guest that nobody else runs',
     async (side) => {
-      const point = { direction: 'to-destination', frame: 'end', nth: 1 } as const;
-      const { outcomes } = await runWith({ kind: 'kill', side, point }, { mode: 'postcopy' });
+      const point = { direction: 'to-source', frame: 'running', nth: 1 } as const;
+      const crawling = { bandwidth: 1_000_000, postcopyBandwidth: 100_000 };
+      const plan = { mode: 'postcopy', ...crawling } as const;
+      const { outcomes } = await runWith({ kind: 'kill', side, point }, plan);
       expect(outcomes).toEqual(['stranded']);
     },
   );
 
   test('one that only stands still for a while changes nothing', async () => {
-    const point = { direction: 'to-destination', frame: 'DEVICE', nth: 1 } as const;
-    const { outcomes } = await runWith({ kind: 'stop', side: 'destination', millis: 200, point });
+    const stop = { kind: 'stop', side: 'destination', millis: 200, point: device } as const;
+    const { outcomes } = await runWith(stop);
     expect(outcomes).toEqual(['completed']);
   });
 });
