@@ -1,5 +1,7 @@
 export { anyAddress, connectOptions, listenOn, type Transport } from './link/addresses.ts';
 export { drawHop, type Hop } from './hop.ts';
+export type { FrameMatcher } from './link/frame-matcher.ts';
+export { reset } from './link/link-connection.ts';
 export { LinkProxy, type LinkProxyOptions } from './link/link-proxy.ts';
 export type { CutOptions } from './link/link-rules.ts';
 export {
