@@ -17,7 +17,7 @@ export type { Guest } from './guest.ts';
 export { Blocktime } from './memory/blocktime.ts';
 export { type DirtyLog, PagemapDirtyLog } from './memory/dirty-log.ts';
 export { FaultLedger, type FaultVisitor } from './memory/fault-ledger.ts';
-export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
+export { allocateRam, emptyRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
 export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';

@@ -80,6 +80,14 @@ export function discardPages(block: RamBlock, firstPage: number, pageCount: numb
   advise(block.address + firstPage * block.pageBytes, pageCount * block.pageBytes, advice);
 }
 
+/** Throws all content away: RAM is as if nobody had ever touched it. While no migration uses it. */
+export function emptyRam(blocks: readonly RamBlock[]): void {
+  for (const block of blocks) {
+    discardPages(block, 0, block.byteLength / block.pageBytes);
+    endMissing(block);
+  }
+}
+
 /**
  * Makes a block fit to have missing pages: every page that is not received is missing from here on, and
  * none is given a huge page, whose first touch would bring zeros to neighbours that have not arrived (in

@@ -1,7 +1,7 @@
 import { ChannelError, type ControlMessage, type ReceivedProof } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import { discardPages, endMissing } from '../memory/guest-ram.ts';
+import { emptyRam } from '../memory/guest-ram.ts';
 import { hasCapability, reasonToRefuse } from './adoption.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -147,9 +147,6 @@ export class IncomingGuest {
   /** Empties RAM, once nobody reads the link any more: what came later would stay for the next guest. */
   throwAway(): void {
     this.expect('throwAway', 'discarded');
-    for (const block of this.#guest.ram) {
-      discardPages(block, 0, block.byteLength / block.pageBytes);
-      endMissing(block);
-    }
+    emptyRam(this.#guest.ram);
   }
 }

@@ -80,12 +80,16 @@ if (isMainThread) {
   if (mode === 'alone') await endGuardians(destination);
   say((await destination.info())['x-guardian'] ?? 'none');
   if (mode === 'exit') process.exit(3);
-  for (const fd of readdirSync('/proc/self/fd')) if (isUserfaultfd(fd)) closeDescriptor(Number(fd));
+  // It stands ready before the mistake: what its start opens could else be given the closed one's number.
   const vcpu = new Worker(new URL(import.meta.url), { workerData: guest.ram[0] });
+  await once(vcpu, 'message');
+  for (const fd of readdirSync('/proc/self/fd')) if (isUserfaultfd(fd)) closeDescriptor(Number(fd));
+  vcpu.postMessage('touch');
   const [byte] = (await once(vcpu, 'message')) as [number];
   say(`the guest has read ${byte}`);
   process.exit(0);
 } else {
   const lastPage = new Uint8Array(viewRam(workerData as RamBlock), (PAGES - 1) * pageBytes);
-  parentPort?.postMessage(lastPage[0]);
+  parentPort?.once('message', () => parentPort?.postMessage(lastPage[0]));
+  parentPort?.postMessage('ready');
 }

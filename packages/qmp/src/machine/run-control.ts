@@ -88,6 +88,11 @@ export class RunControl {
     this.#wanted = true;
   }
 
+  /** The guest has left, and another is to arrive, to run or to wait as it did where it comes from. */
+  awaitArrival(): void {
+    this.#wanted = true;
+  }
+
   /** A migration needs it still. @returns when it has stopped. */
   async hold(): Promise<void> {
     this.#held = true;
