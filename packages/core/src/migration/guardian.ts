@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants, openSync, writeSync } from 'node:fs';
+import { constants, openSync, readlinkSync, writeSync } from 'node:fs';
 import { closeDescriptor, createPipe } from '@godwit/posix';
 
 /** Lets the guardian of a guest go: no page is missing any more, or nobody can touch one. */
@@ -23,6 +23,10 @@ done
 /** A shell that ends again and again has a reason that does not go away. */
 const LOST_MAX = 3;
 
+/** How often the engine makes sure that what it serves is a userfaultfd still. */
+const LOOK_MILLIS = 1000;
+const USERFAULTFD = 'anon_inode:[userfaultfd]';
+
 /** Whether a duplicate of the userfaultfd is kept outside the engine. */
 export type GuardianStatus = 'watching' | 'released' | 'absent';
 
@@ -38,6 +42,7 @@ export type GuardianStatus = 'watching' | 'released' | 'absent';
  * |---|---|
  * | the engine's process | its vCPUs with it, in the kernel; the guardian finds another parent and ends |
  * | the fault thread | the guardian kills the process |
+ * | the userfaultfd of the engine, its number another file's by now | the engine looks each second, and kills itself |
  * | the guardian | another one is started: see `onLost` |
  */
 export class Guardian {
@@ -51,6 +56,7 @@ export class Guardian {
   /** One of the main thread's own: nobody serves the guest, and that is as it should be. */
   #hold = -1;
   #lost = 0;
+  #looking: NodeJS.Timeout | undefined;
 
   get status(): GuardianStatus {
     if (this.#words < 0) return this.error === undefined ? 'released' : 'absent';
@@ -86,6 +92,7 @@ export class Guardian {
       child.once('exit', () => this.#ended(child));
       this.#child = child;
       this.#words = await adopt(writer);
+      this.#lookAfter(userfaultfd);
       this.error = undefined;
     } catch (error) {
       writeSync(writer, RELEASE); // where it runs already, what follows is no end of the engine
@@ -98,6 +105,7 @@ export class Guardian {
 
   /** The userfaultfd may go; at once, also while the process ends. */
   release(): void {
+    clearInterval(this.#looking);
     if (this.#words < 0) return;
     const words = this.#hold < 0 ? this.#words : this.#hold;
     this.#words = -1;
@@ -113,14 +121,32 @@ export class Guardian {
     if (this.#words >= 0) this.#hold = openSync(descriptorPath(this.#words), constants.O_WRONLY);
   }
 
+  /** A fault thread that polls another file in its place would wait for ever, and the guest with it. */
+  #lookAfter(userfaultfd: number): void {
+    clearInterval(this.#looking);
+    this.#looking = setInterval(() => {
+      if (linkOf(userfaultfd) !== USERFAULTFD) process.kill(process.pid, 'SIGKILL');
+    }, LOOK_MILLIS);
+    this.#looking.unref();
+  }
+
   #ended(child: ChildProcess): void {
     if (this.#child !== child) return;
     this.#child = undefined;
     if (this.#words < 0) return;
     this.#words = -1;
+    clearInterval(this.#looking); // too slow without the duplicate: zeros are read at once
     this.error = new Error('the guardian process has ended');
     this.#lost += 1;
     if (this.#hold < 0 && this.#lost <= LOST_MAX) this.onLost();
+  }
+}
+
+function linkOf(descriptor: number): string | undefined {
+  try {
+    return readlinkSync(descriptorPath(descriptor));
+  } catch {
+    return undefined; // closed
   }
 }
 
