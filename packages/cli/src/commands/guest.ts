@@ -24,6 +24,7 @@ interface GuestOptions {
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
   readonly paused?: true;
+  readonly journal?: string;
   readonly json?: true;
 }
 
@@ -60,6 +61,10 @@ export function registerGuest(program: Command): void {
       checkIncoming,
     )
     .option('--paused', 'it waits for cont')
+    .option(
+      '--journal <path>',
+      'with --incoming and --backing file:PATH: while postcopy is paused another process can take it up',
+    )
     .option('--json', 'say where it listens as one JSON line')
     .action(runGuest);
   const guest = 'godwit guest --memory 256M';
@@ -78,6 +83,10 @@ export function registerGuest(program: Command): void {
         '80 MiB of its memory written each second',
         `${guest} --name C --qmp unix:/tmp/c.qmp --rate 80M/s`,
       ],
+      [
+        'a place that another process can take over while postcopy is paused',
+        `${guest} --name D --qmp unix:/tmp/d.qmp --incoming unix:/tmp/d.mig --backing file:/dev/shm/d.ram --journal /var/tmp/d.journal`,
+      ],
     ],
     AFTER,
   );
@@ -92,11 +101,14 @@ export function memoryModeOption(): Option {
 }
 
 async function runGuest(options: GuestOptions): Promise<void> {
-  const { memory, memoryMode, uuid, incoming, paused = false, json = false, ...rest } = options;
+  const { memory, memoryMode, uuid, incoming, journal, paused = false, json = false } = options;
+  const { name, vcpus, workload, rate, fill, seed, backing, qmp } = options;
   const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
   if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
   const memoryOptions = { memoryBytes: memory, memoryMode: mode };
-  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused, json });
+  const program = { vcpus, workload, rate, fill, seed };
+  const about = { name, uuid, backing, qmp, incoming, journal, paused, json };
+  await startGuestProcess({ ...program, ...memoryOptions, ...about });
 }
 
 /** What range a number must be in, the guest says. */

@@ -1,6 +1,7 @@
 import type { Address } from '@godwit/transport';
 import type { ThreadWaits } from '../memory/blocktime.ts';
 import type { DestinationThreads } from './destination-threads.ts';
+import type { GuardianStatus } from './guardian.ts';
 import type { DestinationStatus } from './status.ts';
 import { type ReceiverLoad, receiverLoad } from './thread-load.ts';
 
@@ -22,6 +23,8 @@ export interface DestinationInfo {
   readonly 'x-ram'?: ReceivedInfo;
   readonly 'x-receivers'?: ReceiverLoad;
   readonly 'x-faults'?: FaultInfo;
+  /** Only once pages may be missing, and not of portable memory. */
+  readonly 'x-guardian'?: GuardianStatus;
 }
 
 export type SocketAddress =
@@ -72,6 +75,7 @@ export async function destinationInfo(
     'x-ram': receivedInfo(threads),
     'x-receivers': receiverLoad(threads),
     'x-faults': faultInfo(threads, waited),
+    ...(threads.isGuardable ? { 'x-guardian': threads.guardian.status } : {}),
   };
 }
 

@@ -109,6 +109,7 @@ const destination = {
   'x-receivers': { type: 'object', members: { threads: int, 'cpu-us': int }, optional: true },
   'x-ram': { type: 'object', members: received, optional: true },
   'x-faults': { type: 'object', members: faults, optional: true },
+  'x-guardian': { type: 'str', values: ['watching', 'released', 'absent'], optional: true },
 } as const satisfies Members<DestinationInfo>;
 
 /** QEMU's MigrationInfo: a process says what it knows as a source or as a destination. */

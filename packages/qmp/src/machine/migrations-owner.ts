@@ -1,10 +1,12 @@
-import type { DestinationInfo, SourceInfo } from '@godwit/core';
+import type { CrashJournal, DestinationInfo, SourceInfo } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 export interface MigrationsOptions {
   readonly uuid: string | undefined;
   readonly vcpus: number;
   readonly incoming: boolean;
+  /** Of the guest that comes in. */
+  readonly journal?: CrashJournal | undefined;
 }
 
 /** What query-migrate answers. */
