@@ -37,7 +37,7 @@ export type ControlMessage =
   | { readonly t: 'flushed' }
   | { readonly t: 'switchover-ack' }
   | { readonly t: 'listen' }
-  | ({ readonly t: 'loaded' } & ReceivedProof)
+  | ({ readonly t: 'loaded'; readonly ram?: readonly Uint8Array[] } & ReceivedProof)
   | { readonly t: 'run'; readonly paused: boolean }
   | { readonly t: 'running' }
   | { readonly t: 'end' }
@@ -73,6 +73,9 @@ const isBlock: Check = (value) =>
   isCount(value[1]) &&
   value[1] > 0;
 
+const isDigestList: Check = (value) =>
+  Array.isArray(value) && value.length <= BLOCKS_MAX && value.every(isDigest);
+
 const proof = { pages: isCount, digest: isDigest };
 
 /** The keys of each message beside `t` and what each may hold; one that may be absent takes undefined. */
@@ -98,7 +101,10 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   flushed: {},
   'switchover-ack': {},
   listen: {},
-  loaded: proof,
+  loaded: {
+    ...proof,
+    ram: (value) => value === undefined || isDigestList(value),
+  },
   run: { paused: isBoolean },
   running: {},
   end: {},
