@@ -22,6 +22,8 @@ export interface Traffic {
   onFrame(frame: SeenFrame, connection: LinkConnection): Promise<CutPoint | undefined>;
   /** Before any bytes. @returns the cut that falls on them or right after them, if one does. */
   onBytes(lane: Lane, byteLength: number): CutPoint | undefined;
+  /** @param offset of the bytes, in the message. @returns what is forwarded in their place. */
+  alter(frame: SeenFrame, offset: number, bytes: Buffer): Buffer;
   /** Before the end of one half is passed on to the other. */
   onEnd(): Promise<void>;
   /** Somebody did not speak the protocol. */
@@ -40,6 +42,8 @@ export class Lane {
   readonly #reader: WireReader;
   /** In the message under way. */
   #cutPoint: CutPoint | undefined;
+  /** Of what comes next, in the message under way. */
+  #offset = 0;
   /** What still comes is thrown away, so that a FIN stays a FIN. */
   #isCut = false;
 
@@ -80,9 +84,12 @@ export class Lane {
     }
   }
 
-  async #pass({ frame, bytes, begins }: Piece): Promise<void> {
+  async #pass({ frame, bytes: original, begins }: Piece): Promise<void> {
     if (this.#isCut) return;
     if (begins) this.#cutPoint = await this.#traffic.onFrame(frame, this.connection);
+    if (begins) this.#offset = 0;
+    const bytes = this.#traffic.alter(frame, this.#offset, original);
+    this.#offset += bytes.byteLength;
     const inLane = this.#traffic.onBytes(this, bytes.byteLength);
     const cutPoint = earlier(this.#cutPoint, inLane);
     if (cutPoint !== undefined && cutPoint.bytesLeft <= bytes.byteLength) {

@@ -1,3 +1,5 @@
+import type { KeyObject } from 'node:crypto';
+
 import {
   allocateRam,
   type GuestRam,
@@ -11,6 +13,7 @@ import { type Address, formatAddress, parseAddress } from '@godwit/transport';
 
 import { exitCodes, messageOf, UsageError } from './errors.ts';
 import { ProcessEnd } from './process-end.ts';
+import { ReceiptWriter } from './receipt/receipt-writer.ts';
 
 /** What the vCPUs may take to stop when the process ends; the rest is for what comes after them. */
 const VCPU_LIMIT_MILLIS = 1_000;
@@ -35,6 +38,9 @@ export interface GuestProcessOptions {
   /** Where the guest comes from, if it does; `defer`: migrate-incoming will say. */
   readonly incoming: Address | 'defer' | undefined;
   readonly paused: boolean;
+  /** Where receipts go; left out, they are only given to who asks. */
+  readonly receipt?: string | undefined;
+  readonly receiptKey?: KeyObject | undefined;
   /** The line that says where it listens is a JSON document. */
   readonly json: boolean;
 }
@@ -51,12 +57,13 @@ interface Listening {
  * @throws {UsageError} the guest cannot be as asked.
  */
 export async function startGuestProcess(options: GuestProcessOptions): Promise<void> {
-  const { name, uuid, vcpus, paused } = options;
+  const { name, uuid, vcpus, paused, receiptKey } = options;
   const end = new ProcessEnd(`godwit guest ${name}`);
   const ram = allocate(options);
   const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
   const incoming = options.incoming !== undefined;
-  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming });
+  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, receiptKey });
+  writeReceipts(machine, end, options);
   const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
   machine.on('event', (event, data) => server.emit(event, data));
   machine.on('listening', (address) => rememberFile(end, address));
@@ -72,6 +79,16 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
   } catch (error) {
     end.begin(exitCodes.failed, error as Error);
   }
+}
+
+function writeReceipts(machine: Machine, end: ProcessEnd, options: GuestProcessOptions): void {
+  const { name, receipt } = options;
+  if (receipt === undefined) return;
+  const writer = new ReceiptWriter(receipt, (message) =>
+    console.error(`godwit guest ${name}: ${message}`),
+  );
+  writer.follow(machine);
+  end.steps.push(async () => await writer.settled());
 }
 
 function allocate({ memoryBytes, backing, memoryMode }: GuestProcessOptions): GuestRam {

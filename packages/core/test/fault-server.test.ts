@@ -29,6 +29,7 @@ function serverOver() {
     received: new ReceivedPages([PAGES, PAGES]),
     requested: blocks.map(() => new PageBitmap(PAGES)),
     faulted: blocks.map(() => new PageBitmap(PAGES)),
+    damaged: blocks.map(() => new PageBitmap(PAGES)),
     ledger: new FaultLedger(),
     counters: new Counters(faultCounters),
     histogram: new LatencyHistogram(),

@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { startGuestProcess } from '../guest-process.ts';
 import { checkPageRate, checkSize } from '../option-values.ts';
+import { readKey } from '../receipt/receipt-key.ts';
 import { teach } from '../teach.ts';
 import { chooseMemoryMode } from '../memory-mode.ts';
 
@@ -23,6 +24,8 @@ interface GuestOptions {
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
   readonly paused?: true;
+  readonly receipt?: string;
+  readonly receiptKey?: string;
   readonly json?: true;
 }
 
@@ -60,6 +63,8 @@ export function registerGuest(program: Command): void {
       checkIncoming,
     )
     .option('--paused', 'it waits for cont')
+    .option('--receipt <path>', 'a receipt of each migration goes to this file, or directory')
+    .option('--receipt-key <file>', 'private key of ed25519, PEM: receipts are signed with it')
     .option('--json', 'say where it listens as one JSON line')
     .action(runGuest);
   const guest = 'godwit guest --memory 256M';
@@ -93,10 +98,21 @@ export function memoryModeOption(): Option {
 
 async function runGuest(options: GuestOptions): Promise<void> {
   const { memory, memoryMode, uuid, incoming, paused = false, json = false, ...rest } = options;
+  const { receipt, receiptKey } = options;
+  const key = receiptKey === undefined ? undefined : readKey(receiptKey, 'private');
   const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
   if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
   const memoryOptions = { memoryBytes: memory, memoryMode: mode };
-  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused, json });
+  const receipts = { receipt, receiptKey: key };
+  await startGuestProcess({
+    ...rest,
+    ...memoryOptions,
+    ...receipts,
+    uuid,
+    incoming,
+    paused,
+    json,
+  });
 }
 
 /** What range a number must be in, the guest says. */

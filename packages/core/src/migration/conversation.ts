@@ -65,8 +65,11 @@ export class Conversation {
       case 'complete':
         if (await this.completeIfDone()) await this.#tellComplete();
         return;
+      case 'damaged':
+        this.#parts.threads.lastDamaged = event;
+        return await this.#parts.link.requestDamaged();
       case 'device':
-        return await this.#load(event.state);
+        return await this.#load(event);
       case 'control':
         return await this.#obey(event.message);
       default:
@@ -81,7 +84,7 @@ export class Conversation {
       case 'pass':
         return;
       case 'flush':
-        return await this.#parts.link.send({ t: 'flushed' });
+        return await this.#tellFlushed();
       case 'listen':
         return this.#listen();
       case 'run':
@@ -108,9 +111,18 @@ export class Conversation {
     }
     clearTimeout(this.#deadline);
     status.move('setup', 'active');
-    await link.send({ t: 'started' });
+    const isChecked = hasCapability(start, 'x-checksum');
+    // In one step: nothing is written between the two.
+    await Promise.all([link.send({ t: 'started' }), ...(isChecked ? [link.seal()] : [])]);
     if (!hasCapability(start, 'switchover-ack')) return;
     void giveSwitchoverAck(link, switchoverReady, this.#over.signal); // whenever that is
+  }
+
+  /** What arrived damaged before is asked for before: a page channel may not have told of it yet. */
+  async #tellFlushed(): Promise<void> {
+    const { link, threads } = this.#parts;
+    if (threads.gate.checks) await link.requestDamaged();
+    await link.send({ t: 'flushed' });
   }
 
   #listen(): void {
@@ -120,12 +132,14 @@ export class Conversation {
     this.#expectSoon(() => 'device state');
   }
 
-  async #load(state: Uint8Array): Promise<void> {
-    const { link, incoming } = this.#parts;
+  async #load({ state, ram }: Extract<LinkEvent, { type: 'device' }>): Promise<void> {
+    const { link, incoming, threads } = this.#parts;
+    threads.ramDigests = ram;
     try {
       const proof = incoming.load(state);
       this.#expectSoon(() => 'the order to run');
-      await link.sendLoaded(proof, () => incoming.discard());
+      const loaded = ram === undefined ? proof : { ...proof, ram };
+      await link.sendLoaded(loaded, () => incoming.discard());
     } catch (error) {
       if (!(error instanceof ChannelError)) {
         await link.send({ t: 'failed', why: (error as Error).message });

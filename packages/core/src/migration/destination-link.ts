@@ -74,7 +74,10 @@ export class DestinationLink implements AsyncDisposable {
    *
    * @param onUnsent it cannot have arrived, so the order will not come either.
    */
-  async sendLoaded(proof: ReceivedProof, onUnsent: () => void): Promise<void> {
+  async sendLoaded(
+    proof: ReceivedProof & { readonly ram?: readonly Uint8Array[] },
+    onUnsent: () => void,
+  ): Promise<void> {
     try {
       await this.#threads.fault.call('write', [encodeControl({ t: 'loaded', ...proof })]);
     } catch (error) {
@@ -87,6 +90,16 @@ export class DestinationLink implements AsyncDisposable {
 
   async sendFrames(frames: readonly Uint8Array[]): Promise<void> {
     await this.#write(this.#threads.fault.call('write', frames));
+  }
+
+  /** With `x-checksum`: what is written after what was given to write so far are checked frames. */
+  async seal(): Promise<void> {
+    await this.#write(this.#threads.fault.call('seal', undefined));
+  }
+
+  /** Asks for the pages that arrived damaged, before anything that is sent after this. */
+  async requestDamaged(): Promise<void> {
+    await this.#write(this.#threads.fault.call('resend', undefined));
   }
 
   /** Page requests flow from now on, beginning with those that were never answered. */

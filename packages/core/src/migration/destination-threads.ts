@@ -35,6 +35,7 @@ import type {
   RamReceiverEvent,
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
+import type { PageRun } from './checksum-info.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
 type Receiver = Thread<RamReceiverCommands, RamReceiverEvent>;
@@ -47,6 +48,8 @@ export class DestinationThreads {
   /** Asked for and not come yet; and ever asked for. */
   readonly requested: readonly PageBitmap[];
   readonly faulted: readonly PageBitmap[];
+  /** Arrived damaged and not asked for again yet. */
+  readonly damaged: readonly PageBitmap[];
   /** Of everything but requested pages: the main channel's and the page channels'. */
   readonly receiverCounters: CounterSum<ReceiverCounter>;
   readonly urgentCounters: ReceiverCounters = new Counters(receiverCounters);
@@ -65,6 +68,10 @@ export class DestinationThreads {
   #watching = false;
   #postcopyPrepared = false;
   readonly vcpus: number;
+  /** With `x-ram-digest`, in precopy: of each block. */
+  ramDigests: readonly Uint8Array[] | undefined;
+  /** With `x-checksum`: the frame of pages that was damaged last. */
+  lastDamaged: PageRun | undefined;
 
   constructor(blocks: readonly RamBlock[], vcpus: number) {
     this.blocks = blocks;
@@ -73,10 +80,12 @@ export class DestinationThreads {
     this.received = newReceivedPages(blocks);
     this.requested = blockPages.map((pages) => new PageBitmap(pages));
     this.faulted = blockPages.map((pages) => new PageBitmap(pages));
+    this.damaged = blockPages.map((pages) => new PageBitmap(pages));
     const shared = {
       blocks,
       received: this.received.buffers,
       requested: this.requested.map((bitmap) => bitmap.buffer),
+      damaged: this.damaged.map((bitmap) => bitmap.buffer),
       ledger: new FaultLedger().buffer,
     };
     this.#shared = { ...shared, gate: this.gate.buffer };

@@ -1,9 +1,17 @@
 import { EventEmitter } from 'node:events';
 import { exitGroup } from '@godwit/posix';
-import { type Address, assertNever, type Channel, ChannelError } from '@godwit/transport';
+import {
+  type Address,
+  assertNever,
+  type Channel,
+  ChannelError,
+  formatAddress,
+} from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import { MigrationRecord } from '../receipt/migration-record.ts';
+import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
 import { Placing } from '../threads/placing-gate.ts';
@@ -55,6 +63,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   readonly #incoming: IncomingGuest;
   readonly #doorkeeper: Doorkeeper;
   readonly #lifeline: Lifeline;
+  readonly #record = new MigrationRecord('destination');
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
@@ -76,6 +85,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       if (this.ownsGuest && this.hasMissingPages) exitGroup(Number(process.exitCode ?? 0));
     });
     this.#status = new StatusMachine(destinationTransitions, 'none', (status) => {
+      this.#record.entered(status, this.#error);
       this.emit('status', status);
     });
     this.ended = new Promise((resolve) => {
@@ -111,6 +121,23 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     );
   }
 
+  /** As of `SourceMigration`. */
+  async receipt(): Promise<Receipt | undefined> {
+    const { received } = this.#threads;
+    const digest = Buffer.from(received.proof().digest).toString('hex');
+    const facts = {
+      migrationId: this.#doorkeeper.migrationId,
+      uuid: this.#options.uuid,
+      capabilities: this.#incoming.capabilities,
+      error: this.#error,
+      digest: received.isComplete ? digest : undefined,
+      blocks: this.#threads.blocks,
+      ramDigests: this.#threads.ramDigests,
+      migrate: await this.info(),
+    };
+    return this.#record.receipt(facts, this.#options.parameters());
+  }
+
   /** @param cellsMax as of `pageMap`. */
   pageMap(cellsMax: number): PageMap {
     return this.#threads.pageMap(cellsMax);
@@ -127,6 +154,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       throw new MigrationError('ERR_STATE', `the incoming migration is already in ${this.status}`);
     }
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#record.address(formatAddress(bound));
     this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
     this.#status.move('none', 'setup');
     this.#running = this.#run();
@@ -136,7 +164,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   /** `migrate-recover`: accepts the recovery on this address instead. @throws as `listen`. */
   async recoverAt(address: Address): Promise<Address> {
     if (!this.#status.is('postcopy-paused')) throw cannotRecover(this.status);
-    return await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#record.address(formatAddress(bound));
+    return bound;
   }
 
   /** Breaks the link in postcopy or recovery; leads to postcopy-paused. */

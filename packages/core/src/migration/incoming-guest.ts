@@ -25,6 +25,8 @@ export class IncomingGuest {
   readonly #threads: DestinationThreads;
   #phase: DestinationPhase = 'new';
   #isPostcopy = false;
+  /** As agreed with the source. */
+  capabilities: readonly string[] = [];
 
   constructor(guest: Guest, threads: DestinationThreads) {
     this.#guest = guest;
@@ -69,8 +71,11 @@ export class IncomingGuest {
     }
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#threads.gate.takesCompressed = start.compression !== undefined;
+    this.#threads.gate.checks = hasCapability(start, 'x-checksum');
+    this.#threads.gate.digestsRam = hasCapability(start, 'x-ram-digest');
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
+    this.capabilities = start.caps;
     return undefined;
   }
 

@@ -52,14 +52,19 @@ export interface PageChannels {
   readonly count: number;
   /** How hard they compress; left out, they do not. */
   readonly zlibLevel?: number;
+  /** With `x-checksum`: of all channels. */
+  readonly checks: boolean;
 }
 
 /** The page channels that are asked for. */
 export function pageChannels({ capabilities, parameters }: SourceOptions): PageChannels {
-  if (!capabilities.multifd) return { count: 0 };
+  const checks = capabilities['x-checksum'];
+  if (!capabilities.multifd) return { count: 0, checks };
   const count = parameters['multifd-channels'];
   const zlibLevel = parameters['multifd-zlib-level'];
-  return parameters['multifd-compression'] === 'zlib' ? { count, zlibLevel } : { count };
+  return parameters['multifd-compression'] === 'zlib'
+    ? { count, checks, zlibLevel }
+    : { count, checks };
 }
 
 /** The options of a wait for the other side's word. */

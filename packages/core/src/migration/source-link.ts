@@ -1,4 +1,10 @@
-import { type Channel, ChannelError, type ControlMessage, encodeControl } from '@godwit/transport';
+import {
+  type Channel,
+  ChannelError,
+  type ControlMessage,
+  encodeControl,
+  type ReceivedProof,
+} from '@godwit/transport';
 import type { ReturnPathEvent } from '../threads/return-path-api.ts';
 import type {
   SwitchoverOrder,
@@ -38,6 +44,9 @@ export class SourceLink implements AsyncDisposable {
   #syncs = 0;
   #transfer = 0;
   #lost: Error | undefined;
+  /** How often pages were told of that arrived damaged. */
+  resends = 0;
+  #onResend: () => void = () => undefined;
 
   /** @param stallMillis how long a write that keeps somebody waiting may make no progress. */
   constructor(threads: SourceThreads, main: Channel, stallMillis: () => number) {
@@ -88,6 +97,11 @@ export class SourceLink implements AsyncDisposable {
 
   async send(...messages: readonly ControlMessage[]): Promise<void> {
     await this.sendFrames(messages.map(encodeControl));
+  }
+
+  /** With `x-checksum`: what is written after what was given to write so far are checked frames. */
+  async seal(): Promise<void> {
+    await this.#write(this.#threads.sender.call('seal', undefined));
   }
 
   async sendFrames(frames: readonly Uint8Array[]): Promise<void> {
@@ -174,6 +188,20 @@ export class SourceLink implements AsyncDisposable {
     return sent;
   }
 
+  /**
+   * In postcopy, when all has been sent.
+   *
+   * @param resends how many there were before it was.
+   * @returns the destination's `complete`, or nothing: some of it arrived damaged.
+   */
+  async completeOrResend(resends: number): Promise<ReceivedProof | undefined> {
+    if (this.resends !== resends) return undefined;
+    const resent = new Promise<undefined>((resolve) => {
+      this.#onResend = () => resolve(undefined);
+    });
+    return await Promise.race([this.inbox.complete, resent]);
+  }
+
   stopTransfer(): void {
     this.#threads.control.stop(this.#transfer);
   }
@@ -248,6 +276,10 @@ export class SourceLink implements AsyncDisposable {
         return;
       case 'bitmap':
         return this.recvBitmaps.add(event);
+      case 'resend':
+        this.resends += 1;
+        this.#threads.lastDamaged = event;
+        return this.#onResend();
     }
   }
 }

@@ -27,6 +27,7 @@ import {
   type SourceNews,
   type SourceOptions,
 } from './source-context.ts';
+import { sourceFacts } from './source-facts.ts';
 import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
@@ -117,6 +118,10 @@ export class SourceRun {
   /** The last failure, until a new link stands. */
   get error(): Error | undefined {
     return this.#error;
+  }
+
+  get facts(): ReturnType<typeof sourceFacts> {
+    return sourceFacts(this.#session, this.#threads, this.#status.is('completed'));
   }
 
   get isHandedOver(): boolean {

@@ -13,6 +13,7 @@ import type { RamSenderCommands, RamSenderData } from '../threads/ram-sender-api
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
+import type { PageRun } from './checksum-info.ts';
 import type { PageChannels } from './source-context.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
@@ -37,6 +38,10 @@ export class SourceThreads {
   /** As agreed with the destination. */
   readonly pageChannels: PageChannels;
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
+  /** With `x-checksum`: the pages that arrived damaged last. */
+  lastDamaged: PageRun | undefined;
+  /** With `x-ram-digest`, in precopy: of each block; the destination's are the same. */
+  ramDigests: readonly Uint8Array[] | undefined;
   #transfers = 0;
 
   constructor(blocks: readonly RamBlock[], pageChannels: PageChannels) {
@@ -51,6 +56,7 @@ export class SourceThreads {
       dirty: this.dirty.map((bitmap) => bitmap.buffer),
       present: this.present.map((bitmap) => bitmap.buffer),
       control: this.control.buffer,
+      checks: pageChannels.checks,
     };
     const counters: SenderCounters[] = [];
     const newSender = (pageChannel?: PageChannels): Sender => {

@@ -57,10 +57,21 @@ export const returnPathCounters = [
   'urgentBytes',
   /** Neighbours of requested pages, counted among the urgent pages as well. */
   'prefetchedPages',
+  /** Asked for again, since they arrived damaged. */
+  'resentPages',
+  'resends',
 ] as const;
 export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
 
-export const receiverCounters = ['normalPages', 'zeroPages', 'bytes', 'duplicatePages'] as const;
+export const receiverCounters = [
+  'normalPages',
+  'zeroPages',
+  'bytes',
+  'duplicatePages',
+  /** Frames of pages whose body is not what was sent. */
+  'damagedFrames',
+  'damagedPages',
+] as const;
 export type ReceiverCounter = (typeof receiverCounters)[number];
 export type ReceiverCounters = Counters<ReceiverCounter>;
 

@@ -24,7 +24,9 @@ const ARRIVALS = 3;
 const PAGE_CHANNELS = 4;
 const URGENT_SEPARATE = 5;
 const COMPRESSION = 6;
-const BUSY = 7;
+const CHECKS = 7;
+const DIGESTS = 8;
+const BUSY = 9;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -41,6 +43,8 @@ const SLEEP_MILLIS_MAX = 1000;
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
  * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
  * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
+ * | checks: 1, every frame is a checked one | main thread, before the source is told 'started' | every reader, before it reads a link |
+ * | digests: 1, RAM is digested at the end of a precopy | main thread, before the source is told 'started' | main reader, at device state |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
  * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
@@ -91,6 +95,24 @@ export class PlacingGate {
 
   set takesCompressed(isAgreed: boolean) {
     Atomics.store(this.#words, COMPRESSION, isAgreed ? 1 : 0);
+  }
+
+  /** With `x-checksum`. */
+  get checks(): boolean {
+    return Atomics.load(this.#words, CHECKS) === 1;
+  }
+
+  set checks(isAgreed: boolean) {
+    Atomics.store(this.#words, CHECKS, isAgreed ? 1 : 0);
+  }
+
+  /** With `x-ram-digest`. */
+  get digestsRam(): boolean {
+    return Atomics.load(this.#words, DIGESTS) === 1;
+  }
+
+  set digestsRam(isAgreed: boolean) {
+    Atomics.store(this.#words, DIGESTS, isAgreed ? 1 : 0);
   }
 
   get mode(): Placing {

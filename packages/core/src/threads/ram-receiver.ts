@@ -10,18 +10,21 @@ import {
   FrameReader,
   FrameType,
   inflatePages,
-  pollingSource,
   ZLIB_PAGES_BYTES_MAX,
 } from '@godwit/transport';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { watchMissing } from '../memory/fault-source.ts';
-import { discardPages, makeMissing } from '../memory/guest-ram.ts';
+import { makeMissing } from '../memory/guest-ram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { memoryModeOf, tableBitmap } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
+import { ramDigests } from '../memory/ram-digest.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
+import { discardStale, makeZero } from '../memory/stale-pages.ts';
 import { rehearseReceiving } from './bulk-rehearsal.ts';
+import { CheckedRuns } from './checked-runs.ts';
 import { Counters, receiverCounters } from './counters.ts';
+import { mainSource } from './main-source.ts';
 import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
 import { PortablePlacer } from './portable-placer.ts';
@@ -45,7 +48,12 @@ const data = workerData as RamReceiverData;
 const { blocks, role } = data;
 const pageBytes = blocks[0]?.pageBytes ?? 4096;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
-const limits = { pageBytes, blockPages };
+const limits = {
+  pageBytes,
+  blockPages,
+  /** With `x-checksum`: on the first link from the frame on that follows `start`. */
+  checked: false,
+};
 const received = new ReceivedPages(blockPages, data.received);
 const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
@@ -57,6 +65,15 @@ const mode = memoryModeOf(blocks);
 const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
 const placer = new Placer({ blocks, received, requested, ledger, counters, gate }, () =>
   report({ type: 'complete' }),
+);
+const checkedRuns = new CheckedRuns(
+  {
+    blocks,
+    received,
+    damaged: data.damaged.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
+    counters,
+  },
+  ({ block, firstPage, pageCount }) => report({ type: 'damaged', block, firstPage, pageCount }),
 );
 /** In portable mode: what arrives in precopy exists, for the next migration of the guest. */
 const written = blocks.map((block) => block.portable && tableBitmap(block, block.portable.written));
@@ -85,21 +102,14 @@ serveThread<RamReceiverCommands>({
   run(descriptor) {
     syncs = 0;
     isThinned = false;
-    byteSource = sourceOf(descriptor);
+    limits.checked = gate.checks;
+    checkedRuns.reset();
+    byteSource = role === 'main' ? mainSource(descriptor, gate) : channelSource(descriptor);
     frameReader.reset();
     frameReader.readAheadBytes = READ_AHEAD_BYTES;
     while (frameReader.next(limits)) receiveFrame(frameReader);
   },
 });
-
-/** While requests go the other way on the same socket, nothing but pages shall wake this thread. */
-function sourceOf(from: number): ByteSource {
-  const blocking = channelSource(from);
-  if (role !== 'main') return blocking;
-  const polling = pollingSource(from);
-  return (address, byteLength) =>
-    gate.mode === Placing.BY_FAULT ? polling(address, byteLength) : blocking(address, byteLength);
-}
 
 function receiveFrame(reader: FrameReader): void {
   const { header } = reader;
@@ -134,7 +144,8 @@ function receiveRun(reader: FrameReader): void {
     if (header.type === FrameType.ZLIB_PAGES) return inflateRun(reader, placing);
     const isZero = header.type === FrameType.ZERO;
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
-    return isZero ? placer.placeZeroRun(header) : placer.placeRun(reader);
+    if (isZero) return placer.placeZeroRun(header);
+    return limits.checked ? placeChecked(reader) : placer.placeRun(reader);
   } finally {
     gate.leave(data.reader);
   }
@@ -153,6 +164,7 @@ function obey(reader: FrameReader): void {
   const message = decodeControl(reader.readBody());
   if (message.t === 'sync') return sync(message.n);
   if (role !== 'main') throw unexpected(reader.header);
+  if (message.t === 'start') limits.checked = message.caps.includes('x-checksum');
   if (message.t === 'listen') beginPostcopy();
   report({ type: 'control', message });
 }
@@ -171,14 +183,21 @@ function receiveMainFrame(reader: FrameReader): void {
   switch (header.type) {
     case FrameType.DISCARD:
       thin(header);
-      return discardRuns(header, reader.readBody());
+      return discardStale(blocks, received, header, reader.readBody());
     case FrameType.DEVICE:
-      if (gate.mode !== Placing.BY_FAULT) gate.close();
-      isThinned = false;
-      return report({ type: 'device', state: reader.readBody() });
+      return takeDevice(reader.readBody());
     default:
       throw unexpected(header);
   }
+}
+
+/** After that of a precopy no page changes any more: RAM is what the guest will find. */
+function takeDevice(state: Uint8Array): void {
+  isThinned = false;
+  if (gate.mode === Placing.BY_FAULT) return report({ type: 'device', state });
+  gate.close();
+  const ram = gate.digestsRam ? { ram: ramDigests(blocks) } : {};
+  report({ type: 'device', state, ...ram });
 }
 
 /**
@@ -205,9 +224,21 @@ function beginPostcopy(): void {
 }
 
 function readRun(reader: FrameReader): void {
-  const { block, firstPage, pageCount } = reader.header;
+  const { header } = reader;
+  const { block, firstPage, pageCount } = header;
   reader.readInto(addressOf(block, firstPage));
+  if (limits.checked && !checkedRuns.isIntactInMemory(header)) return;
   addContent(block, firstPage, pageCount);
+}
+
+/** All of the frame is known to be intact before any page of it is in place. */
+function placeChecked(reader: FrameReader): void {
+  const { header } = reader;
+  const body = reader.stageBody();
+  if (checkedRuns.isIntact(header, body, Placing.BY_FAULT)) {
+    placer.placeCopyOf(header, reader.stage(header.bodyBytes));
+  }
+  reader.consume(header.bodyBytes);
 }
 
 /** All of the frame is known to be good before any page of it is in place. */
@@ -215,39 +246,21 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
   const { header } = reader;
   const { block, firstPage, pageCount } = header;
   inflated ??= new ScratchBuffer(ZLIB_PAGES_BYTES_MAX);
-  inflatePages(reader.stageBody(), inflated.bytes.subarray(0, pageCount * pageBytes));
+  const body = reader.stageBody();
+  const isIntact = !limits.checked || checkedRuns.isIntact(header, body, placing);
+  if (isIntact) inflatePages(body, inflated.bytes.subarray(0, pageCount * pageBytes));
   reader.consume(header.bodyBytes);
+  if (!isIntact) return;
   if (placing === Placing.BY_FAULT) return placer.placeCopyOf(header, inflated.address);
   copyMemory(addressOf(block, firstPage), inflated.address, pageCount * pageBytes);
   addContent(block, firstPage, pageCount);
 }
 
-/** Pages that never arrived are zero as they are; the others must become so again. */
-function zeroRun(header: FrameHeader): void {
-  const { block, firstPage, pageCount } = header;
+function zeroRun({ block, firstPage, pageCount }: FrameHeader): void {
   const bitmap = received.bitmaps[block] as PageBitmap;
-  const end = firstPage + pageCount;
-  for (let page = bitmap.next(firstPage, end); page >= 0;) {
-    const clear = bitmap.nextClear(page, end);
-    const runEnd = clear < 0 ? end : clear;
-    discardPages(blocks[block] as RamBlock, page, runEnd - page);
-    page = bitmap.next(runEnd, end);
-  }
+  makeZero(blocks[block] as RamBlock, bitmap, firstPage, pageCount);
   counters.add('zeroPages', pageCount);
   add(block, firstPage, pageCount);
-}
-
-function discardRuns(header: FrameHeader, bits: Uint8Array): void {
-  const { block, firstPage, pageCount } = header;
-  const bitmap = received.bitmaps[block] as PageBitmap;
-  const stale = new PageBitmap(firstPage + pageCount);
-  new Uint8Array(stale.buffer).set(bits, firstPage / 8);
-  stale.forEachRun((first, count) => {
-    // A page that never came is not there; only what came takes a system call.
-    if (bitmap.next(first, first + count) < 0) return;
-    discardPages(blocks[block] as RamBlock, first, count);
-    received.removeRun(block, first, count);
-  });
 }
 
 /** Of pages that were stored to guest memory. */

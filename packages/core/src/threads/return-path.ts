@@ -1,7 +1,9 @@
 import { workerData } from 'node:worker_threads';
 import {
   ChannelError,
+  type ControlMessage,
   decodeControl,
+  type FrameHeader,
   FrameReader,
   FrameType,
   pollingSource,
@@ -25,7 +27,12 @@ import { URGENT_SLICE_MICROS } from './priorities.ts';
 const STAGING_BYTES = 64 * 1024;
 
 const data = workerData as ReturnPathData;
-const limits = { pageBytes: data.blocks[0]?.pageBytes ?? 4096, blockPages: data.blockPages };
+const limits = {
+  pageBytes: data.blocks[0]?.pageBytes ?? 4096,
+  blockPages: data.blockPages,
+  /** With `x-checksum`, from the frame on that follows `started`. */
+  checked: false,
+};
 const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
 const present = data.present.map(
   (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
@@ -37,6 +44,7 @@ const server = new RequestServer(
   limits,
   control,
   counters,
+  data.checks,
 );
 
 requestShortSlice(URGENT_SLICE_MICROS);
@@ -58,18 +66,32 @@ function serveFrame(reader: FrameReader): void {
     case FrameType.REQUEST:
       return server.serve(header);
     case FrameType.CONTROL:
-      return report({ type: 'control', message: decodeControl(reader.readBody()) });
+      return takeControl(decodeControl(reader.readBody()));
     case FrameType.RECV_BITMAP: {
       const { block, firstPage, pageCount } = header;
       return report({ type: 'bitmap', block, firstPage, pageCount, bytes: reader.readBody() });
     }
+    case FrameType.RESEND: {
+      if (!limits.checked) throw unexpected(header);
+      const { block, firstPage, pageCount } = header;
+      if (server.takeBack(header)) report({ type: 'resend', block, firstPage, pageCount });
+      return;
+    }
     case FrameType.HEARTBEAT:
       return;
-    default: {
-      const type = header.type.toString(16);
-      throw new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
-    }
+    default:
+      throw unexpected(header);
   }
+}
+
+function takeControl(message: ControlMessage): void {
+  if (message.t === 'started') limits.checked = data.checks;
+  report({ type: 'control', message });
+}
+
+function unexpected(header: FrameHeader): ChannelError {
+  const type = header.type.toString(16);
+  return new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
 }
 
 function report(event: ReturnPathEvent): void {

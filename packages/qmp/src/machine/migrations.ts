@@ -5,15 +5,17 @@ import {
   type MigrationStatus,
   type PageMap,
   pageMap,
+  type SignedReceipt,
   SourceMigration,
 } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
-import { QmpError } from '../errors.ts';
 import { DirtyRate } from './dirty-rate.ts';
 import { Blockers } from './blockers.ts';
 import { MigrationSettings } from './migration-settings.ts';
 import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
+import { handOut } from './receipt.ts';
+import { inProgress, refuse } from './refusals.ts';
 import type { RunControl } from './run-control.ts';
 import { tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
 
@@ -83,6 +85,11 @@ export class Migrations {
     return reasons.length === 0 ? info : { ...info, 'blocked-reasons': reasons };
   }
 
+  /** Of the migration that query-migrate tells of. @throws {QmpError} it has not ended. */
+  async receipt(): Promise<SignedReceipt> {
+    return handOut(await (this.#outgoing ?? this.#incoming)?.receipt(), this.#options.receiptKey);
+  }
+
   /** A migration runs, in either direction, whose channels `yank` may shut down. */
   get canYank(): boolean {
     return isRunning(this.status);
@@ -121,6 +128,7 @@ export class Migrations {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
       this.#tell('MIGRATION', { status });
+      if (!isRunning(status)) this.#owner.ended();
     });
     this.#outgoing = outgoing;
     outgoing.start(address);
@@ -254,9 +262,7 @@ export class Migrations {
       parameters: () => this.settings.parameters,
       uuid,
       vcpus,
-      pageChannels: this.settings.capabilities.multifd
-        ? this.settings.parameters['multifd-channels']
-        : 0,
+      pageChannels: settings.pageChannels,
       // As it is when somebody asks: it may be switched on after the listening has begun.
       get blocktime() {
         return settings.capabilities['postcopy-blocktime'];
@@ -270,6 +276,7 @@ export class Migrations {
     exitOnError: boolean,
   ): void {
     this.#tell('MIGRATION', { status });
+    if (status === 'completed' || status === 'failed') this.#owner.ended();
     if (status === 'failed' && exitOnError) this.#owner.quit(1, incoming.error);
   }
 
@@ -286,12 +293,4 @@ export class Migrations {
   #refuseDuringOutgoing(): void {
     if (this.#outgoing !== undefined && isRunning(this.#outgoing.status)) throw inProgress();
   }
-}
-
-function inProgress(): QmpError {
-  return refuse("There's a migration process in progress");
-}
-
-function refuse(desc: string): QmpError {
-  return new QmpError('GenericError', desc);
 }
