@@ -92,6 +92,7 @@ const control: Readonly<Record<string, ControlMessage>> = {
   'switchover-ack': { t: 'switchover-ack' },
   listen: { t: 'listen' },
   loaded: { t: 'loaded', pages: 4096, digest },
+  'loaded-ram': { t: 'loaded', pages: 4096, digest, ram: [digest] },
   run: { t: 'run', paused: false },
   'run-paused': { t: 'run', paused: true },
   running: { t: 'running' },
