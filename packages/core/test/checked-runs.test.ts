@@ -2,6 +2,7 @@ import { FrameType } from '@godwit/transport';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { BlockBytes } from '../src/memory/block-bytes.ts';
+import { PageSums } from '../src/memory/page-sums.ts';
 import { ReceivedPages } from '../src/memory/received-pages.ts';
 import { ramDigests } from '../src/memory/ram-digest.ts';
 import { CheckedRuns, DAMAGED_FRAMES_MAX } from '../src/threads/checked-runs.ts';
@@ -95,4 +96,21 @@ test('the digest of RAM tells one bit in any page, and absent pages are zeros', 
     pageOf(blocks[0], page)[4095]! ^= 0x80;
   }
   expect(ramDigests(blocks)).toEqual(before);
+});
+
+test('the sums of pages are the same however a side came to know them, and tell one bit', () => {
+  const blocks = realRam([4]);
+  pageOf(blocks[0], 1).fill(1);
+  pageOf(blocks[0], 2).fill(2);
+  const source = new PageSums(blocks);
+  source.noteMemory(0, 0, 4);
+  const destination = new PageSums(blocks);
+  const worker = new PageSums(blocks, destination.buffers);
+  worker.note(0, 1, bytesOf(blocks[0]).slice(PAGE_BYTES, 3 * PAGE_BYTES));
+  worker.noteZeros(0, 0, 1);
+  worker.noteZeros(0, 3, 1);
+  expect(destination.digests()).toEqual(source.digests());
+  pageOf(blocks[0], 2)[7]! ^= 1;
+  worker.noteMemory(0, 2, 1);
+  expect(destination.digests()).not.toEqual(source.digests());
 });

@@ -12,6 +12,7 @@ export {
   type DestinationPhase,
   encodeControl,
   encodeDevice,
+  type RamProof,
   type ReceivedProof,
 } from './framing/control.ts';
 export {

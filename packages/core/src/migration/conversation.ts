@@ -4,6 +4,7 @@ import {
   type ControlMessage,
   encodeControl,
   FrameType,
+  type RamProof,
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
@@ -171,9 +172,18 @@ export class Conversation {
   }
 
   async #tellComplete(): Promise<void> {
-    const { link, threads } = this.#parts;
+    const { link } = this.#parts;
     this.#expectSoon(() => "the source's 'finished'");
-    await link.send({ t: 'complete', ...threads.received.proof() });
+    await link.send({ t: 'complete', ...this.#proof() });
+  }
+
+  /** Of a guest that is all here; after postcopy of what was put in place, since it runs already. */
+  #proof(): RamProof {
+    const { threads, incoming } = this.#parts;
+    const proof = threads.received.proof();
+    if (!threads.gate.digestsRam || !incoming.isPostcopy) return proof;
+    threads.ramDigests ??= threads.sums.digests();
+    return { ...proof, ram: threads.ramDigests };
   }
 
   /** The source says that it has sent everything: what is still missing must be close. */
@@ -208,7 +218,8 @@ export class Conversation {
     const { bitmaps } = threads.received;
     const frames = phase === 'complete' ? [] : [...bitmapFrames(FrameType.RECV_BITMAP, bitmaps)];
     this.#expectSoon(() => "the source's next step of recovery");
-    const recovering = { t: 'recovering', phase, ...threads.received.proof() } as const;
+    const proof = phase === 'complete' ? this.#proof() : threads.received.proof();
+    const recovering = { t: 'recovering', phase, ...proof } as const;
     await link.sendFrames([...frames, encodeControl(recovering)]); // one way through the threads
   }
 

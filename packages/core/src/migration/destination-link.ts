@@ -3,7 +3,7 @@ import {
   ChannelError,
   type ControlMessage,
   encodeControl,
-  type ReceivedProof,
+  type RamProof,
 } from '@godwit/transport';
 import type { Placing } from '../threads/placing-gate.ts';
 import type { RamReceiverEvent } from '../threads/ram-receiver-api.ts';
@@ -74,10 +74,7 @@ export class DestinationLink implements AsyncDisposable {
    *
    * @param onUnsent it cannot have arrived, so the order will not come either.
    */
-  async sendLoaded(
-    proof: ReceivedProof & { readonly ram?: readonly Uint8Array[] },
-    onUnsent: () => void,
-  ): Promise<void> {
+  async sendLoaded(proof: RamProof, onUnsent: () => void): Promise<void> {
     try {
       await this.#threads.fault.call('write', [encodeControl({ t: 'loaded', ...proof })]);
     } catch (error) {

@@ -10,6 +10,7 @@ import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import type { ThreadWaits } from '../memory/blocktime.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import { memoryModeOf } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { newReceivedPages, type ReceivedPages } from '../memory/received-pages.ts';
@@ -68,7 +69,9 @@ export class DestinationThreads {
   #watching = false;
   #postcopyPrepared = false;
   readonly vcpus: number;
-  /** With `x-ram-digest`, in precopy: of each block. */
+  /** With `x-ram-digest`: of each page, as it was put in place last; takes no memory without. */
+  readonly sums: PageSums;
+  /** With `x-ram-digest`: of each block. */
   ramDigests: readonly Uint8Array[] | undefined;
   /** With `x-checksum`: the frame of pages that was damaged last. */
   lastDamaged: PageRun | undefined;
@@ -80,6 +83,7 @@ export class DestinationThreads {
     this.received = newReceivedPages(blocks);
     this.requested = blockPages.map((pages) => new PageBitmap(pages));
     this.faulted = blockPages.map((pages) => new PageBitmap(pages));
+    this.sums = new PageSums(blocks);
     this.damaged = blockPages.map((pages) => new PageBitmap(pages));
     const shared = {
       blocks,
@@ -88,7 +92,7 @@ export class DestinationThreads {
       damaged: this.damaged.map((bitmap) => bitmap.buffer),
       ledger: new FaultLedger().buffer,
     };
-    this.#shared = { ...shared, gate: this.gate.buffer };
+    this.#shared = { ...shared, sums: this.sums.buffers, gate: this.gate.buffer };
     this.receiverCounters = new CounterSum(this.#bulkCounters);
     const fault: FaultData = {
       ...shared,

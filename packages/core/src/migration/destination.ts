@@ -130,7 +130,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       uuid: this.#options.uuid,
       capabilities: this.#incoming.capabilities,
       error: this.#error,
-      digest: received.isComplete ? digest : undefined,
+      digest: this.#status.is('completed') ? digest : undefined,
       blocks: this.#threads.blocks,
       ramDigests: this.#threads.ramDigests,
       migrate: await this.info(),

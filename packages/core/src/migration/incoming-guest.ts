@@ -37,6 +37,11 @@ export class IncomingGuest {
     return this.#phase;
   }
 
+  /** Pages were missing when it began to run here. */
+  get isPostcopy(): boolean {
+    return this.#isPostcopy;
+  }
+
   /** The guest runs here, or is this side's to run. */
   get isOurs(): boolean {
     return this.#phase === 'running' || this.#phase === 'complete';

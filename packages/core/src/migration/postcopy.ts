@@ -1,4 +1,5 @@
 import { handshake, type SourceContext } from './source-context.ts';
+import { compareRam } from './ram-comparison.ts';
 import { checkReceived } from './switchover.ts';
 import { type LimitOptions, withLimit } from './limit.ts';
 
@@ -24,6 +25,7 @@ export async function finish(context: SourceContext): Promise<void> {
   const { link } = context;
   const complete = await withLimit(link.inbox.complete, completeLimit(context));
   checkReceived(complete, context);
+  compareRam(context, complete.ram);
   // Both sides know the end. A destination that does not get this word goes on answering recoveries.
   await link.send({ t: 'finished' }).catch(() => undefined);
 }

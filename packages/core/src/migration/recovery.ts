@@ -108,7 +108,8 @@ async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase
   const answer = await link.inbox.expect('recovering', handshake(context));
   if (answer.phase === 'complete') {
     for (const bitmap of threads.dirty) bitmap.clear();
-    link.inbox.push({ t: 'complete', pages: answer.pages, digest: answer.digest });
+    const { pages, digest, ram } = answer;
+    link.inbox.push({ t: 'complete', pages, digest, ...(ram === undefined ? {} : { ram }) });
   } else {
     link.recvBitmaps.replaceDirty(threads.dirty, answer);
   }

@@ -54,17 +54,20 @@ export interface PageChannels {
   readonly zlibLevel?: number;
   /** With `x-checksum`: of all channels. */
   readonly checks: boolean;
+  /** With `x-ram-digest`. */
+  readonly digests: boolean;
 }
 
 /** The page channels that are asked for. */
 export function pageChannels({ capabilities, parameters }: SourceOptions): PageChannels {
   const checks = capabilities['x-checksum'];
-  if (!capabilities.multifd) return { count: 0, checks };
+  const digests = capabilities['x-ram-digest'];
+  if (!capabilities.multifd) return { count: 0, checks, digests };
   const count = parameters['multifd-channels'];
   const zlibLevel = parameters['multifd-zlib-level'];
   return parameters['multifd-compression'] === 'zlib'
-    ? { count, checks, zlibLevel }
-    : { count, checks };
+    ? { count, checks, digests, zlibLevel }
+    : { count, checks, digests };
 }
 
 /** The options of a wait for the other side's word. */

@@ -3,7 +3,7 @@ import {
   ChannelError,
   type ControlMessage,
   encodeControl,
-  type ReceivedProof,
+  type RamProof,
 } from '@godwit/transport';
 import type { ReturnPathEvent } from '../threads/return-path-api.ts';
 import type {
@@ -194,7 +194,7 @@ export class SourceLink implements AsyncDisposable {
    * @param resends how many there were before it was.
    * @returns the destination's `complete`, or nothing: some of it arrived damaged.
    */
-  async completeOrResend(resends: number): Promise<ReceivedProof | undefined> {
+  async completeOrResend(resends: number): Promise<RamProof | undefined> {
     if (this.resends !== resends) return undefined;
     const resent = new Promise<undefined>((resolve) => {
       this.#onResend = () => resolve(undefined);

@@ -117,7 +117,7 @@ export class SourceRun {
 
   /** The last failure, until a new link stands. */
   get error(): Error | undefined {
-    return this.#error;
+    return this.#error ?? this.#threads.ramDifference;
   }
 
   get facts(): ReturnType<typeof sourceFacts> {

@@ -1,4 +1,6 @@
+import type { MigrationError } from '../errors.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import {
   Counters,
@@ -40,7 +42,11 @@ export class SourceThreads {
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
   /** With `x-checksum`: the pages that arrived damaged last. */
   lastDamaged: PageRun | undefined;
-  /** With `x-ram-digest`, in precopy: of each block; the destination's are the same. */
+  /** With `x-ram-digest`: of each page, as it was sent last. */
+  readonly sums: PageSums | undefined;
+  /** After postcopy: the destination's are others. */
+  ramDifference: MigrationError | undefined;
+  /** With `x-ram-digest`: of each block, once they are compared. */
   ramDigests: readonly Uint8Array[] | undefined;
   #transfers = 0;
 
@@ -50,6 +56,7 @@ export class SourceThreads {
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));
     this.present = this.blockPages.map((pages) => new PageBitmap(pages));
+    this.sums = pageChannels.digests ? new PageSums(blocks) : undefined;
     const shared = {
       blocks,
       blockPages: this.blockPages,
@@ -57,6 +64,7 @@ export class SourceThreads {
       present: this.present.map((bitmap) => bitmap.buffer),
       control: this.control.buffer,
       checks: pageChannels.checks,
+      ...(this.sums === undefined ? {} : { sums: this.sums.buffers }),
     };
     const counters: SenderCounters[] = [];
     const newSender = (pageChannel?: PageChannels): Sender => {

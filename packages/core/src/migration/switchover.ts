@@ -4,6 +4,7 @@ import { complementOf, isSameReceived, proofOf } from '../memory/received-pages.
 import type { DowntimeClock } from './downtime-parts.ts';
 import { withLimit } from './limit.ts';
 import type { Switchover } from './precopy.ts';
+import { checkRam } from './ram-comparison.ts';
 import { handshake, type SourceContext } from './source-context.ts';
 
 /** Fewer pages than this are left to the stopped guest: to find them takes longer than to tell them. */
@@ -66,7 +67,7 @@ export async function prepareSwitchover(
   const expected = expectedReceived(context);
   const loaded = await link.inbox.expect('loaded', handshake(context));
   checkReceived(loaded, context, expected);
-  if (digesting !== undefined) checkDigests(context, await digesting, loaded.ram ?? []);
+  if (digesting !== undefined) checkRam(context, await digesting, loaded.ram);
   clock.partEnds();
 }
 
@@ -94,20 +95,6 @@ function describeDamage({ threads }: SourceContext): string {
   const { block = 0, firstPage = 0, pageCount = 0 } = threads.lastDamaged ?? {};
   const where = `${pageCount} pages of block '${threads.blocks[block]?.id}' from page ${firstPage} on`;
   return `pages arrive damaged, each time that they are sent: ${where} at last`;
-}
-
-/** @throws {MigrationError} `ERR_DAMAGED`, naming the block. */
-function checkDigests(
-  { threads }: SourceContext,
-  ours: readonly Uint8Array[],
-  theirs: readonly Uint8Array[],
-): void {
-  for (const [i, { id }] of threads.blocks.entries()) {
-    if (Buffer.from(ours[i] ?? []).equals(theirs[i] ?? new Uint8Array(1))) continue;
-    const message = `RAM is not the same on both sides: block '${id}' has another digest there`;
-    throw new MigrationError('ERR_DAMAGED', message);
-  }
-  threads.ramDigests = ours;
 }
 
 /** What the destination must have received by now. */

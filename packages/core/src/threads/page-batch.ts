@@ -2,6 +2,7 @@ import { checksumOf, FrameBatch, FrameType, writeBatch } from '@godwit/transport
 import { ContentRuns } from '../memory/content-runs.ts';
 import { PageContent } from '../memory/page-content.ts';
 import type { PageBitmap } from '../memory/page-bitmap.ts';
+import type { PageSums } from '../memory/page-sums.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { CheckedCopies } from './checked-copies.ts';
 import { COMPRESSED_RUN_BYTES, type RunCompressor } from './run-compressor.ts';
@@ -22,6 +23,8 @@ export interface PageBatchOptions {
   readonly compressor?: RunCompressor | undefined;
   /** With `x-checksum`: the frames are checked ones, and bodies are sent from copies. */
   readonly checks?: boolean;
+  /** With `x-ram-digest`: what leaves is noted there. */
+  readonly sums?: PageSums | undefined;
 }
 
 /** 1 MiB of 4 KiB pages: longer runs bring nothing, and a frame has a limit. */
@@ -42,11 +45,13 @@ export class PageBatch {
   readonly #looksForZeros: () => boolean;
   readonly #compressor: RunCompressor | undefined;
   readonly #copies: CheckedCopies | undefined;
+  readonly #sums: PageSums | undefined;
 
   constructor(tables: PageTables, options: PageBatchOptions = { looksForZeros: () => true }) {
     this.#tables = tables;
     this.#looksForZeros = options.looksForZeros;
     this.#compressor = options.compressor;
+    this.#sums = options.sums;
     this.#copies = options.checks === true ? new CheckedCopies() : undefined;
     this.#contents = tables.blocks.map((block) => new PageContent(block));
     this.#runs = this.#contents.map((contents) => new ContentRuns(contents));
@@ -103,8 +108,9 @@ export class PageBatch {
     const present = this.#tables.present[block] as PageBitmap;
     const contents = this.#contents[block] as PageContent;
     const isZero = !present.has(page) || (this.#looksForZeros() && contents.isZero(page));
-    if (isZero) this.#addZero(block, page, 1);
-    else this.#addPages(block, page, 1);
+    if (isZero) return this.#addZero(block, page, 1);
+    this.#sums?.noteMemory(block, page, 1);
+    this.#addPages(block, page, 1);
   }
 
   /** @returns the bytes written. @throws {ChannelError} `ERR_CLOSED`: claimed pages are lost. */
@@ -148,7 +154,9 @@ export class PageBatch {
 
   #takePages(block: number, page: number, end: number): number {
     const taken = (this.#tables.dirty[block] as PageBitmap).takeAhead(page, end - page);
-    if (taken > 0 && !this.#addCompressed(block, page, taken)) this.#addPages(block, page, taken);
+    if (taken === 0) return 0;
+    this.#sums?.noteMemory(block, page, taken);
+    if (!this.#addCompressed(block, page, taken)) this.#addPages(block, page, taken);
     return taken;
   }
 
@@ -175,6 +183,7 @@ export class PageBatch {
   }
 
   #addZero(block: number, first: number, count: number): void {
+    this.#sums?.noteZeros(block, first, count);
     const checksum = this.#copies === undefined ? undefined : 0;
     this.#batch.add(FrameType.ZERO, block, first, count, 0, 0, checksum);
     this.zeroPages += count;

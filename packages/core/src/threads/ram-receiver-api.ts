@@ -12,6 +12,8 @@ export interface RamReceiverData {
   readonly ledger: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly gate: SharedArrayBuffer;
+  /** With `x-ram-digest`: `PageSums`. */
+  readonly sums: readonly SharedArrayBuffer[];
   /** Pages that arrived damaged: every receiver's to add, the fault thread's to take. */
   readonly damaged: readonly SharedArrayBuffer[];
 }

@@ -3,9 +3,9 @@ import { copyMemory, requestShortSlice, ScratchBuffer } from '@godwit/posix';
 import {
   type ByteSource,
   channelSource,
+  CHECKED_PAGES_BYTES_MAX,
   ChannelError,
   decodeControl,
-  FRAME_HEADER_BYTES,
   type FrameHeader,
   FrameReader,
   FrameType,
@@ -17,6 +17,7 @@ import { watchMissing } from '../memory/fault-source.ts';
 import { makeMissing } from '../memory/guest-ram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { memoryModeOf, tableBitmap } from '../memory/portable-ram.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ramDigests } from '../memory/ram-digest.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
@@ -29,6 +30,7 @@ import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
 import { PortablePlacer } from './portable-placer.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
+import { READ_AHEAD_BYTES, readAheadAfter, STAGING_BYTES } from './read-ahead.ts';
 import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
 import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
@@ -37,12 +39,6 @@ import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
  * The destination's reader of the main channel; other threads of the same kind read the urgent channel
  * and the page channels.
  */
-
-const STAGING_BYTES = 1024 * 1024;
-const READ_AHEAD_BYTES = 64 * 1024;
-/** In postcopy: what one read takes is not interrupted by who is woken meanwhile. */
-const READ_AHEAD_BYTES_POSTCOPY = 256 * 1024;
-const LONG_RUN_BYTES = 256 * 1024;
 
 const data = workerData as RamReceiverData;
 const { blocks, role } = data;
@@ -66,6 +62,7 @@ const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
 const placer = new Placer({ blocks, received, requested, ledger, counters, gate }, () =>
   report({ type: 'complete' }),
 );
+const sums = new PageSums(blocks, data.sums);
 const checkedRuns = new CheckedRuns(
   {
     blocks,
@@ -144,19 +141,11 @@ function receiveRun(reader: FrameReader): void {
     if (header.type === FrameType.ZLIB_PAGES) return inflateRun(reader, placing);
     const isZero = header.type === FrameType.ZERO;
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
-    if (isZero) return placer.placeZeroRun(header);
-    return limits.checked ? placeChecked(reader) : placer.placeRun(reader);
+    if (isZero) return placeZeroRun(header);
+    return limits.checked || gate.digestsRam ? placeWhole(reader) : placer.placeRun(reader);
   } finally {
     gate.leave(data.reader);
   }
-}
-
-/** Pages that go straight into guest memory are copied once more where they were read ahead. */
-function readAheadAfter(header: FrameHeader, placing: Placing): number {
-  if (placing === Placing.BY_FAULT) return READ_AHEAD_BYTES_POSTCOPY;
-  if (header.type === FrameType.ZLIB_PAGES) return STAGING_BYTES; // it is copied anyway
-  // After a long run another one is likely: only its header is looked for.
-  return header.bodyBytes >= LONG_RUN_BYTES ? FRAME_HEADER_BYTES : READ_AHEAD_BYTES;
 }
 
 function obey(reader: FrameReader): void {
@@ -231,14 +220,27 @@ function readRun(reader: FrameReader): void {
   addContent(block, firstPage, pageCount);
 }
 
-/** All of the frame is known to be intact before any page of it is in place. */
-function placeChecked(reader: FrameReader): void {
+/** All of the frame is looked at before any page of it is in place. */
+function placeWhole(reader: FrameReader): void {
   const { header } = reader;
+  if (header.bodyBytes > CHECKED_PAGES_BYTES_MAX) throw unexpected(header);
   const body = reader.stageBody();
-  if (checkedRuns.isIntact(header, body, Placing.BY_FAULT)) {
+  if (!limits.checked || checkedRuns.isIntact(header, body, Placing.BY_FAULT)) {
+    noteContent(header, body);
     placer.placeCopyOf(header, reader.stage(header.bodyBytes));
   }
   reader.consume(header.bodyBytes);
+}
+
+function placeZeroRun(header: FrameHeader): void {
+  const { block, firstPage, pageCount } = header;
+  if (gate.digestsRam) sums.noteZeros(block, firstPage, pageCount);
+  placer.placeZeroRun(header);
+}
+
+/** Before it counts as received. */
+function noteContent({ block, firstPage }: FrameHeader, pages: Uint8Array): void {
+  if (gate.digestsRam) sums.note(block, firstPage, pages);
 }
 
 /** All of the frame is known to be good before any page of it is in place. */
@@ -248,9 +250,11 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
   inflated ??= new ScratchBuffer(ZLIB_PAGES_BYTES_MAX);
   const body = reader.stageBody();
   const isIntact = !limits.checked || checkedRuns.isIntact(header, body, placing);
-  if (isIntact) inflatePages(body, inflated.bytes.subarray(0, pageCount * pageBytes));
+  const pages = inflated.bytes.subarray(0, pageCount * pageBytes);
+  if (isIntact) inflatePages(body, pages);
   reader.consume(header.bodyBytes);
   if (!isIntact) return;
+  if (placing === Placing.BY_FAULT) noteContent(header, pages);
   if (placing === Placing.BY_FAULT) return placer.placeCopyOf(header, inflated.address);
   copyMemory(addressOf(block, firstPage), inflated.address, pageCount * pageBytes);
   addContent(block, firstPage, pageCount);
@@ -259,12 +263,14 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
 function zeroRun({ block, firstPage, pageCount }: FrameHeader): void {
   const bitmap = received.bitmaps[block] as PageBitmap;
   makeZero(blocks[block] as RamBlock, bitmap, firstPage, pageCount);
+  if (gate.digestsRam) sums.noteZeros(block, firstPage, pageCount);
   counters.add('zeroPages', pageCount);
   add(block, firstPage, pageCount);
 }
 
 /** Of pages that were stored to guest memory. */
 function addContent(block: number, first: number, count: number): void {
+  if (gate.digestsRam) sums.noteMemory(block, first, count);
   counters.add('normalPages', count);
   written[block]?.addRun(first, count);
   add(block, first, count);

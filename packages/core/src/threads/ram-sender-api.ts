@@ -10,6 +10,8 @@ export interface RamSenderData {
   readonly counters: SharedArrayBuffer;
   /** With `x-checksum`. */
   readonly checks: boolean;
+  /** With `x-ram-digest`: `PageSums`. */
+  readonly sums?: readonly SharedArrayBuffer[];
   /** Of a page-sender; the thread of the main channel has none. */
   readonly pageChannel?: PageChannelData;
 }

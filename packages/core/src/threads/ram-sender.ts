@@ -5,6 +5,7 @@ import { bitmapFrames } from '../memory/bitmap-frames.ts';
 import type { DirtyLog } from '../memory/dirty-log.ts';
 import { openDirtyLog } from '../memory/open-dirty-log.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import { ramDigests } from '../memory/ram-digest.ts';
 import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
@@ -49,7 +50,11 @@ const control = new SenderControl(data.control);
 const counters = new Counters(senderCounters, data.counters);
 const zlibLevel = pageChannel?.zlibLevel;
 const compressor = zlibLevel === undefined ? undefined : new RunCompressor(zlibLevel);
-const batch = new PageBatch({ blocks, dirty, present }, { looksForZeros, compressor, checks });
+const sums = data.sums && new PageSums(blocks, data.sums);
+const batch = new PageBatch(
+  { blocks, dirty, present },
+  { looksForZeros, compressor, checks, sums },
+);
 const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
 /** On the main channel only what follows `start`, which asks for it. */

@@ -2,7 +2,7 @@ import { POLLIN, POLLOUT, PollSet } from '@godwit/posix';
 import { type FrameHeader, type FrameLimits, isRunInside } from '@godwit/transport';
 import type { PageBitmap } from '../memory/page-bitmap.ts';
 import type { ReturnPathCounters } from './counters.ts';
-import { PageBatch, type PageTables } from './page-batch.ts';
+import { PageBatch, type PageBatchOptions, type PageTables } from './page-batch.ts';
 import { PrefetchWindow } from './prefetch-window.ts';
 import type { SenderControl } from './sender-control.ts';
 
@@ -32,14 +32,14 @@ export class RequestServer {
     limits: FrameLimits,
     control: SenderControl,
     counters: ReturnPathCounters,
-    checks = false,
+    integrity: Pick<PageBatchOptions, 'checks' | 'sums'> = {},
   ) {
     this.#limits = limits;
     this.#tables = tables;
     this.#control = control;
     this.#counters = counters;
     const looksForZeros = (): boolean => control.zeroPageDetection !== 'none';
-    this.#batch = new PageBatch(tables, { looksForZeros, checks });
+    this.#batch = new PageBatch(tables, { looksForZeros, ...integrity });
     this.#prefetch = new PrefetchWindow(tables.dirty);
   }
 

@@ -10,6 +10,7 @@ import {
 } from '@godwit/transport';
 import { requestShortSlice } from '@godwit/posix';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import { Counters, returnPathCounters } from './counters.ts';
 import { rehearseRequests } from './rehearsal.ts';
 import { RequestServer } from './request-server.ts';
@@ -44,7 +45,7 @@ const server = new RequestServer(
   limits,
   control,
   counters,
-  data.checks,
+  { checks: data.checks, sums: data.sums && new PageSums(data.blocks, data.sums) },
 );
 
 requestShortSlice(URGENT_SLICE_MICROS);

@@ -17,7 +17,7 @@ import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrat
 import { handOut } from './receipt.ts';
 import { inProgress, refuse } from './refusals.ts';
 import type { RunControl } from './run-control.ts';
-import { tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
+import { tellDifference, tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
 
 /**
  * The migrations of one guest: it may arrive by one and leave by another, never both at once. What
@@ -128,6 +128,7 @@ export class Migrations {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
       this.#tell('MIGRATION', { status });
+      tellDifference(outgoing, (event, data) => this.#tell(event, data));
       if (!isRunning(status)) this.#owner.ended();
     });
     this.#outgoing = outgoing;
