@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { copyMemory, ScratchBuffer } from '@godwit/posix';
 import { CHECKED_PAGES_BYTES_MAX, checksumOf } from '@godwit/transport';
 
@@ -30,6 +31,7 @@ export class CheckedCopies {
 
   /** @param byteLength at most `CHECKED_PAGES_BYTES_MAX`; not while `isFull`. */
   copy(address: number, byteLength: number): CheckedCopy {
+    assert(byteLength <= BUFFER_BYTES - this.#used); // it would be written behind the end
     const start = this.#used;
     const copy = this.#buffer.address + start;
     copyMemory(copy, address, byteLength);
