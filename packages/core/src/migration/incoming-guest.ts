@@ -77,7 +77,8 @@ export class IncomingGuest {
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#threads.gate.takesCompressed = start.compression !== undefined;
     this.#threads.gate.checks = hasCapability(start, 'x-checksum');
-    this.#threads.gate.digestsRam = hasCapability(start, 'x-ram-digest');
+    const mayComeByPostcopy = hasCapability(start, 'postcopy-ram');
+    this.#threads.gate.setDigests(hasCapability(start, 'x-ram-digest'), mayComeByPostcopy);
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
     this.capabilities = start.caps;

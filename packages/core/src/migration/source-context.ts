@@ -54,20 +54,20 @@ export interface PageChannels {
   readonly zlibLevel?: number;
   /** With `x-checksum`: of all channels. */
   readonly checks: boolean;
-  /** With `x-ram-digest`. */
-  readonly digests: boolean;
+  /** With `x-ram-digest`, where the guest may leave by postcopy: each page is summed up as it is sent. */
+  readonly sums: boolean;
 }
 
 /** The page channels that are asked for. */
 export function pageChannels({ capabilities, parameters }: SourceOptions): PageChannels {
   const checks = capabilities['x-checksum'];
-  const digests = capabilities['x-ram-digest'];
-  if (!capabilities.multifd) return { count: 0, checks, digests };
+  const sums = capabilities['x-ram-digest'] && capabilities['postcopy-ram'];
+  if (!capabilities.multifd) return { count: 0, checks, sums };
   const count = parameters['multifd-channels'];
   const zlibLevel = parameters['multifd-zlib-level'];
   return parameters['multifd-compression'] === 'zlib'
-    ? { count, checks, digests, zlibLevel }
-    : { count, checks, digests };
+    ? { count, checks, sums, zlibLevel }
+    : { count, checks, sums };
 }
 
 /** The options of a wait for the other side's word. */

@@ -56,7 +56,7 @@ export class SourceThreads {
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));
     this.present = this.blockPages.map((pages) => new PageBitmap(pages));
-    this.sums = pageChannels.digests ? new PageSums(blocks) : undefined;
+    this.sums = pageChannels.sums ? new PageSums(blocks) : undefined;
     const shared = {
       blocks,
       blockPages: this.blockPages,

@@ -44,7 +44,7 @@ const SLEEP_MILLIS_MAX = 1000;
  * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
  * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
  * | checks: 1, every frame is a checked one | main thread, before the source is told 'started' | every reader, before it reads a link |
- * | digests: 1, RAM is digested at the end of a precopy | main thread, before the source is told 'started' | main reader, at device state |
+ * | digests: 1, RAM is digested at the end of a precopy; 2, and each page summed up, for a postcopy | main thread, before the source is told 'started' | every reader |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
  * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
@@ -108,11 +108,16 @@ export class PlacingGate {
 
   /** With `x-ram-digest`. */
   get digestsRam(): boolean {
-    return Atomics.load(this.#words, DIGESTS) === 1;
+    return Atomics.load(this.#words, DIGESTS) > 0;
   }
 
-  set digestsRam(isAgreed: boolean) {
-    Atomics.store(this.#words, DIGESTS, isAgreed ? 1 : 0);
+  /** The same, where the guest may come by postcopy. */
+  get sumsPages(): boolean {
+    return Atomics.load(this.#words, DIGESTS) === 2;
+  }
+
+  setDigests(digestsRam: boolean, sumsPages: boolean): void {
+    Atomics.store(this.#words, DIGESTS, Number(digestsRam) + Number(digestsRam && sumsPages));
   }
 
   get mode(): Placing {

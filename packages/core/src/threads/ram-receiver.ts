@@ -142,7 +142,7 @@ function receiveRun(reader: FrameReader): void {
     const isZero = header.type === FrameType.ZERO;
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
     if (isZero) return placeZeroRun(header);
-    return limits.checked || gate.digestsRam ? placeWhole(reader) : placer.placeRun(reader);
+    return limits.checked || gate.sumsPages ? placeWhole(reader) : placer.placeRun(reader);
   } finally {
     gate.leave(data.reader);
   }
@@ -234,13 +234,13 @@ function placeWhole(reader: FrameReader): void {
 
 function placeZeroRun(header: FrameHeader): void {
   const { block, firstPage, pageCount } = header;
-  if (gate.digestsRam) sums.noteZeros(block, firstPage, pageCount);
+  if (gate.sumsPages) sums.noteZeros(block, firstPage, pageCount);
   placer.placeZeroRun(header);
 }
 
 /** Before it counts as received. */
 function noteContent({ block, firstPage }: FrameHeader, pages: Uint8Array): void {
-  if (gate.digestsRam) sums.note(block, firstPage, pages);
+  if (gate.sumsPages) sums.note(block, firstPage, pages);
 }
 
 /** All of the frame is known to be good before any page of it is in place. */
@@ -263,14 +263,14 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
 function zeroRun({ block, firstPage, pageCount }: FrameHeader): void {
   const bitmap = received.bitmaps[block] as PageBitmap;
   makeZero(blocks[block] as RamBlock, bitmap, firstPage, pageCount);
-  if (gate.digestsRam) sums.noteZeros(block, firstPage, pageCount);
+  if (gate.sumsPages) sums.noteZeros(block, firstPage, pageCount);
   counters.add('zeroPages', pageCount);
   add(block, firstPage, pageCount);
 }
 
 /** Of pages that were stored to guest memory. */
 function addContent(block: number, first: number, count: number): void {
-  if (gate.digestsRam) sums.noteMemory(block, first, count);
+  if (gate.sumsPages) sums.noteMemory(block, first, count);
   counters.add('normalPages', count);
   written[block]?.addRun(first, count);
   add(block, first, count);
