@@ -54,7 +54,7 @@ export class PageSums {
   digests(): Uint8Array[] {
     return this.#sums.map((sums) => {
       // A copy: createHash takes no shared memory. Every host of ours is little-endian.
-      return createHash('sha256').update(Uint32Array.from(sums)).digest();
+      return createHash('sha256').update(new Uint32Array(sums)).digest();
     });
   }
 }

@@ -164,9 +164,12 @@ export class Conversation {
 
   /** @returns whether the last page was found to be here now. */
   async completeIfDone(): Promise<boolean> {
-    const { incoming, status } = this.#parts;
+    const { incoming, status, threads } = this.#parts;
     if (!(await incoming.completeIfDone())) return false;
     clearTimeout(this.#deadline);
+    // Before it is told: whoever listens may ask for a receipt.
+    const isSummedUp = incoming.isPostcopy && threads.gate.sumsPages;
+    if (isSummedUp) threads.ramDigests = threads.sums.digests();
     status.leaveFor('completed');
     return true;
   }
@@ -181,9 +184,8 @@ export class Conversation {
   #proof(): RamProof {
     const { threads, incoming } = this.#parts;
     const proof = threads.received.proof();
-    if (!threads.gate.digestsRam || !incoming.isPostcopy) return proof;
-    threads.ramDigests ??= threads.sums.digests();
-    return { ...proof, ram: threads.ramDigests };
+    const ram = incoming.isPostcopy ? threads.ramDigests : undefined;
+    return ram === undefined ? proof : { ...proof, ram };
   }
 
   /** The source says that it has sent everything: what is still missing must be close. */
