@@ -1,7 +1,9 @@
 import {
   closeDescriptor,
+  setKeepAlive,
   setSocketBuffers,
   setUnsentMax,
+  setUserTimeout,
   shutdownSocket,
   SystemError,
 } from '@godwit/posix';
@@ -9,6 +11,9 @@ import type { Role } from './framing/opening.ts';
 
 /** errno of an option that this kind of socket does not have. */
 const EOPNOTSUPP = 95;
+
+/** Probes of an idle TCP connection that may stay without an answer. */
+const PROBES = 3;
 
 /**
  * An opened connection as the page loops use it: a blocking descriptor and what it is for.
@@ -34,12 +39,24 @@ export class Channel implements Disposable {
    * waits instead. Of a Unix socket it is the size of the buffer.
    */
   limitUnsent(byteLength: number): void {
-    try {
-      setUnsentMax(this.descriptor, byteLength);
-    } catch (error) {
-      if (!(error instanceof SystemError) || error.errno !== EOPNOTSUPP) throw error;
-      setSocketBuffers(this.descriptor, { sendBytes: byteLength });
-    }
+    const isTcp = this.#tryTcp(() => setUnsentMax(this.descriptor, byteLength));
+    if (!isTcp) setSocketBuffers(this.descriptor, { sendBytes: byteLength });
+  }
+
+  /**
+   * How long TCP may wait for a word from the peer's host, while something is on its way there and while
+   * nothing is; whole seconds in the latter case. On a Unix socket the peer's end is the end of it.
+   */
+  limitSilence(millis: number): void {
+    const seconds = Math.max(1, Math.floor(millis / 1000 / (PROBES + 1)));
+    this.#tryTcp(() => {
+      setUserTimeout(this.descriptor, millis);
+      setKeepAlive(this.descriptor, {
+        idleSeconds: seconds,
+        intervalSeconds: seconds,
+        count: PROBES,
+      });
+    });
   }
 
   /**
@@ -65,5 +82,16 @@ export class Channel implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @returns whether this socket has options of TCP. */
+  #tryTcp(setOptions: () => void): boolean {
+    try {
+      setOptions();
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError && error.errno === EOPNOTSUPP) return false;
+      throw error;
+    }
   }
 }

@@ -16,6 +16,7 @@ import {
   PROTOCOL_VERSION,
 } from './framing/opening.ts';
 import { OpeningSocket } from './opening-socket.ts';
+import { PendingOpenings } from './pending-openings.ts';
 import { answerProof, helloProof, isSameProof, type Session } from './session.ts';
 
 /** What the owner of the session says to a hello, before its proof is checked. */
@@ -33,14 +34,11 @@ export interface ListenOptions {
   readonly timeoutMillis: number;
 }
 
-/** Openings under way at once; one more drops the oldest, so that idle strangers keep nobody out. */
-const PENDING_MAX = 64;
-
 /** A listening address; unrelated to the channels it has accepted. */
 export class Listener {
   readonly #server: Server;
   readonly #options: ListenOptions;
-  readonly #pending = new Set<OpeningSocket>();
+  readonly #pending = new PendingOpenings();
   /** With the port that the system chose, where the caller gave 0. */
   readonly address: Address;
 
@@ -75,16 +73,14 @@ export class Listener {
   /** Stops listening, drops the openings under way, removes the socket file. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const opening of this.#pending) {
-      opening.destroy(new ChannelError('ERR_ABORTED', 'the listener was closed'));
-    }
+    this.#pending.destroyAll(new ChannelError('ERR_ABORTED', 'the listener was closed'));
     await closed;
   }
 
   async #greet(socket: Socket): Promise<void> {
     const opening = new OpeningSocket(socket);
-    this.#pending.add(opening);
-    this.#dropOldest();
+    const from = socket.remoteAddress ?? ''; // of a Unix socket: they are all from this host
+    this.#pending.add(opening, from);
     const { timeoutMillis } = this.#options;
     const timer = setTimeout(() => {
       opening.destroy(new ChannelError('ERR_TIMEOUT', `no hello within ${timeoutMillis} ms`));
@@ -97,7 +93,7 @@ export class Listener {
       this.#options.onRefused?.(error);
     } finally {
       clearTimeout(timer);
-      this.#pending.delete(opening);
+      this.#pending.delete(opening, from);
     }
   }
 
@@ -136,12 +132,6 @@ export class Listener {
     const subject = { ...hello, greetingNonce, helloNonce: hello.nonce };
     if (isSameProof(hello.proof, helloProof(admission.session, subject))) return admission;
     return { refuse: 'proof', reason: 'the proof of the session is wrong', epoch: 0 };
-  }
-
-  #dropOldest(): void {
-    if (this.#pending.size <= PENDING_MAX) return;
-    const [oldest] = this.#pending;
-    oldest?.destroy(new ChannelError('ERR_REFUSED', 'too many openings under way'));
   }
 }
 

@@ -15,12 +15,14 @@ import {
   migrationChart,
   resultLines,
 } from '@godwit/bench';
+import type { MemoryMode } from '@godwit/core';
 import { type Workload, workloads } from '@godwit/guest';
 import { type Command, Option } from 'commander';
 
 import { interruptible } from '../interruption.ts';
 import { checkCount, checkPageRate, checkRate, checkSize } from '../option-values.ts';
 import { parseSize } from '../sizes.ts';
+import { needLinux } from '../platform.ts';
 import { teach } from '../teach.ts';
 import { asUsage, peerOptions } from './bench-options.ts';
 import { addScale } from './bench-scale.ts';
@@ -44,17 +46,20 @@ interface CommandOptions {
   readonly postcopyBandwidth: number;
   readonly json?: true;
   readonly svg?: string;
+  readonly memoryMode: MemoryMode;
   readonly peer?: BenchPeer;
   readonly qemu?: string;
 }
 
 /** `godwit bench`: what this machine makes of a migration, beside what it could at best. */
 export function registerBench(program: Command): void {
-  const bench = program.command('bench').description('measure migrations, each beside its limit');
+  const bench = needLinux(program.command('bench'));
+  bench.description('measure migrations, each beside its limit');
   const mode = new Option('--mode <mode>', 'what to measure')
     .choices(benchModes)
     .default('precopy');
   const memory = new Option('--memory <size>', 'of the guest, every page non-zero');
+  const memoryMode = new Option('--memory-mode <mode>', "who watches the guests' memory");
   const transport = new Option('--transport <kind>', 'what it goes over');
   const workload = new Option(
     '--workload <kind>',
@@ -72,6 +77,7 @@ export function registerBench(program: Command): void {
     )
     .addOption(mode)
     .addOption(memory.argParser(checkSize).default(parseSize('1G'), '1G'))
+    .addOption(memoryMode.choices(['userfault', 'portable']).default('userfault'))
     .addOption(transport.choices(benchTransports).default('unix'))
     .option('--channels <count>', 'streams of pages, 1 to 16', checkCount, 1)
     .addOption(compression.choices(['zlib']))
@@ -107,6 +113,7 @@ function teachBench(bench: Command, migrate: Command): void {
   teach(migrate, [
     ['1 GiB over unix sockets, five runs', 'godwit bench migrate'],
     ['four streams over tcp', 'godwit bench migrate --transport tcp --channels 4'],
+    ['where userfaultfd is refused', 'godwit bench migrate --memory-mode portable'],
     ['how long a guest waits in postcopy', 'godwit bench migrate --mode postcopy --memory 256M'],
     ['what checksums cost', 'godwit bench migrate --capability x-checksum'],
     ['for a script', 'godwit bench migrate --runs 3 --json | jq .'],
@@ -128,13 +135,13 @@ async function runBench(options: CommandOptions): Promise<void> {
 
 function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { mode, memory, fresh = false, downtimeLimit } = options;
-  const { transport, channels, runs, postcopyBandwidth } = options;
+  const { transport, channels, runs, postcopyBandwidth, memoryMode } = options;
   const guest = defaultGuest(mode);
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   const coding = options.compression === undefined ? {} : { zlibLevel: options.zlibLevel ?? 1 };
   const { capability: capabilities = [] } = options;
-  const way = { mode, transport, channels, ...coding, capabilities };
+  const way = { mode, transport, channels, ...coding, capabilities, memoryMode };
   const job = { ...way, workload, rate, runs, fresh, ...sizes };
   return options.peer === undefined
     ? job

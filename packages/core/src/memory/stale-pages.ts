@@ -1,4 +1,5 @@
 import type { FrameHeader } from '@godwit/transport';
+import { checkPadding } from './bitmap-frames.ts';
 import { discardPages } from './guest-ram.ts';
 import { PageBitmap } from './page-bitmap.ts';
 import type { RamBlock } from './ram-block.ts';
@@ -24,9 +25,11 @@ export function makeZero(
 export function discardStale(
   blocks: readonly RamBlock[],
   received: ReceivedPages,
-  { block, firstPage, pageCount }: FrameHeader,
+  header: FrameHeader,
   bits: Uint8Array,
 ): void {
+  const { block, firstPage, pageCount } = header;
+  checkPadding('DISCARD', header, bits);
   const bitmap = received.bitmaps[block] as PageBitmap;
   const stale = new PageBitmap(firstPage + pageCount);
   new Uint8Array(stale.buffer).set(bits, firstPage / 8);

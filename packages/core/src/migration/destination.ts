@@ -208,7 +208,12 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** @returns whether the migration is over, rather than this link. */
   async #serveLink(main: Channel): Promise<boolean> {
-    const link = new DestinationLink(this.#threads, main, this.#placing());
+    const link = new DestinationLink(
+      this.#threads,
+      main,
+      this.#placing(),
+      this.#options.parameters,
+    );
     this.#link = link;
     this.#doorkeeper.serve((channel, index) => link.attach(channel, index));
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);

@@ -1,6 +1,6 @@
 import type { Capabilities } from '../capabilities.ts';
 import type { Guest } from '../guest.ts';
-import type { Parameters } from '../parameters.ts';
+import { HEARTBEAT_MILLIS_MIN, type Parameters } from '../parameters.ts';
 import type { RecoveryNews } from './auto-recovery.ts';
 import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
@@ -56,6 +56,12 @@ export interface PageChannels {
   readonly checks: boolean;
   /** With `x-ram-digest`, where the guest may leave by postcopy: each page is summed up as it is sent. */
   readonly sums: boolean;
+}
+
+/** Milliseconds between the heartbeats that are asked for; 0: none. */
+export function heartbeatMillis({ parameters }: SourceOptions): number {
+  const millis = parameters['x-heartbeat-interval'];
+  return millis === 0 ? 0 : Math.max(millis, HEARTBEAT_MILLIS_MIN);
 }
 
 /** The page channels that are asked for. */

@@ -21,6 +21,8 @@ export interface SourceInfo {
   readonly 'cpu-throttle-percentage'?: number;
   readonly 'x-senders'?: SenderLoad;
   readonly 'x-checksum'?: ChecksumInfo;
+  /** With x-auto-recover, while the migration is paused: the attempt that follows by itself. */
+  readonly 'x-recover-attempt'?: number;
 }
 
 const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'cancelled']);
@@ -29,6 +31,7 @@ export function sourceInfo(
   status: SourceStatus,
   statistics: SourceStatistics,
   error: Error | undefined,
+  recoverAttempt?: number,
 ): SourceInfo {
   const description = error === undefined ? {} : { 'error-desc': error.message };
   if (status === 'none') return description;
@@ -48,6 +51,7 @@ export function sourceInfo(
     ...(throttlePercentage > 0 ? { 'cpu-throttle-percentage': throttlePercentage } : {}),
     'x-senders': statistics.senders(),
     ...checksumInfo,
+    ...(recoverAttempt === undefined ? {} : { 'x-recover-attempt': recoverAttempt }),
   };
 }
 

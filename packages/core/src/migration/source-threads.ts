@@ -11,7 +11,11 @@ import {
   type SenderCounters,
   senderCounters,
 } from '../threads/counters.ts';
-import type { RamSenderCommands, RamSenderData } from '../threads/ram-sender-api.ts';
+import type {
+  RamSenderCommands,
+  RamSenderData,
+  RamSenderEvent,
+} from '../threads/ram-sender-api.ts';
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
@@ -19,7 +23,7 @@ import type { PageRun } from './checksum-info.ts';
 import type { PageChannels } from './source-context.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
-type Sender = Thread<RamSenderCommands, never>;
+export type Sender = Thread<RamSenderCommands, RamSenderEvent>;
 
 /** The page loops of a source and what they share; they live as long as the migration. */
 export class SourceThreads {
@@ -39,6 +43,8 @@ export class SourceThreads {
   readonly pageSenders: readonly Sender[];
   /** As agreed with the destination. */
   readonly pageChannels: PageChannels;
+  /** Milliseconds between the heartbeats of both sides; 0: none. */
+  readonly heartbeatMillis: number;
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
   /** With `x-checksum`: the pages that arrived damaged last. */
   lastDamaged: PageRun | undefined;
@@ -50,8 +56,9 @@ export class SourceThreads {
   ramDigests: readonly Uint8Array[] | undefined;
   #transfers = 0;
 
-  constructor(blocks: readonly RamBlock[], pageChannels: PageChannels) {
+  constructor(blocks: readonly RamBlock[], pageChannels: PageChannels, heartbeatMillis: number) {
     this.pageChannels = pageChannels;
+    this.heartbeatMillis = heartbeatMillis;
     this.blocks = blocks;
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));

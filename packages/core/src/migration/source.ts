@@ -78,7 +78,8 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   }
 
   info(): SourceInfo {
-    return sourceInfo(this.status, this.#run.statistics, this.error);
+    const { statistics, nextLink } = this.#run;
+    return sourceInfo(this.status, statistics, this.error, nextLink.scheduled);
   }
 
   /** What this side says of the migration once it has ended, nothing before. */

@@ -60,6 +60,7 @@ export const returnPathCounters = [
   /** Asked for again, since they arrived damaged. */
   'resentPages',
   'resends',
+  'reads',
 ] as const;
 export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
 
@@ -71,6 +72,8 @@ export const receiverCounters = [
   /** Frames of pages whose body is not what was sent. */
   'damagedFrames',
   'damagedPages',
+  /** Reads begun and reads ended: odd while one waits for the link. */
+  'reads',
 ] as const;
 export type ReceiverCounter = (typeof receiverCounters)[number];
 export type ReceiverCounters = Counters<ReceiverCounter>;

@@ -9,6 +9,7 @@ import {
   type FrameHeader,
   FrameReader,
   FrameType,
+  hasPeerLeft,
   inflatePages,
   ZLIB_PAGES_BYTES_MAX,
 } from '@godwit/transport';
@@ -24,6 +25,7 @@ import { ReceivedPages } from '../memory/received-pages.ts';
 import { discardStale, makeZero } from '../memory/stale-pages.ts';
 import { rehearseReceiving } from './bulk-rehearsal.ts';
 import { CheckedRuns } from './checked-runs.ts';
+import { countedReads } from './counted-reads.ts';
 import { Counters, receiverCounters } from './counters.ts';
 import { mainSource } from './main-source.ts';
 import { PagePlacer } from './page-placer.ts';
@@ -55,7 +57,7 @@ const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
 );
 const ledger = new FaultLedger(data.ledger);
-const gate = new PlacingGate(data.gate);
+const gate = new PlacingGate(data.gate, () => hasPeerLeft(linkDescriptor));
 const counters = new Counters(receiverCounters, data.counters);
 const mode = memoryModeOf(blocks);
 const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
@@ -75,6 +77,7 @@ const checkedRuns = new CheckedRuns(
 /** In portable mode: what arrives in precopy exists, for the next migration of the guest. */
 const written = blocks.map((block) => block.portable && tableBitmap(block, block.portable.written));
 let byteSource: ByteSource = () => 0;
+let linkDescriptor = -1;
 /** Of all links: to get its memory anew takes milliseconds, which a recovery would wait for. */
 const frameReader = new FrameReader(
   (address, byteLength) => byteSource(address, byteLength),
@@ -87,6 +90,8 @@ let inflated: ScratchBuffer | undefined;
 let syncs = 0;
 /** What is not received has become missing: pages are stale or not there from now on. */
 let isThinned = false;
+/** Postcopy listens, and its device state has not come. */
+let awaitsDevice = false;
 
 if (role === 'urgent') {
   requestShortSlice(URGENT_SLICE_MICROS);
@@ -99,9 +104,12 @@ serveThread<RamReceiverCommands>({
   run(descriptor) {
     syncs = 0;
     isThinned = false;
+    awaitsDevice = false;
     limits.checked = gate.checks;
     checkedRuns.reset();
-    byteSource = role === 'main' ? mainSource(descriptor, gate) : channelSource(descriptor);
+    linkDescriptor = descriptor;
+    const source = role === 'main' ? mainSource(descriptor, gate) : channelSource(descriptor);
+    byteSource = countedReads(source, counters);
     frameReader.reset();
     frameReader.readAheadBytes = READ_AHEAD_BYTES;
     while (frameReader.next(limits)) receiveFrame(frameReader);
@@ -174,18 +182,21 @@ function receiveMainFrame(reader: FrameReader): void {
       thin(header);
       return discardStale(blocks, received, header, reader.readBody());
     case FrameType.DEVICE:
-      return takeDevice(reader.readBody());
+      return receiveDevice(reader);
     default:
       throw unexpected(header);
   }
 }
 
-/** After that of a precopy no page changes any more: RAM is what the guest will find. */
-function takeDevice(state: Uint8Array): void {
-  isThinned = false;
-  if (gate.mode === Placing.BY_FAULT) return report({ type: 'device', state });
-  gate.close();
-  const ram = gate.digestsRam ? { ram: ramDigests(blocks) } : {};
+/** Once, and before a byte of it is read: after a pass of what was agreed on, or when postcopy listens. */
+function receiveDevice(reader: FrameReader): void {
+  const isPrecopy = gate.mode === Placing.INTO_MEMORY;
+  if (!isPrecopy && !awaitsDevice) throw unexpected(reader.header);
+  awaitsDevice = false;
+  if (isPrecopy) gate.close();
+  const state = reader.readBody();
+  // No page changes any more: RAM is what the guest will find.
+  const ram = isPrecopy && gate.digestsRam ? { ram: ramDigests(blocks) } : {};
   report({ type: 'device', state, ...ram });
 }
 
@@ -209,6 +220,7 @@ function beginPostcopy(): void {
     throw new ChannelError('ERR_PROTOCOL', "'listen' without a DISCARD before it, or twice");
   }
   watchMissing(gate.userfaultfd, blocks);
+  awaitsDevice = true;
   gate.placeByFault();
 }
 
@@ -296,5 +308,7 @@ function unexpected(header: FrameHeader): ChannelError {
 }
 
 function report(event: RamReceiverEvent): void {
-  tell(event);
+  if (event.type !== 'complete') gate.tellOne();
+  // What nobody here needs any more is handed over, not copied: device state may be long.
+  tell(event, event.type === 'device' ? [event.state.buffer as ArrayBuffer] : []);
 }

@@ -9,6 +9,7 @@ import { PageSums } from '../memory/page-sums.ts';
 import { ramDigests } from '../memory/ram-digest.ts';
 import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { Pacer } from './pacer.ts';
 import { PageBatch } from './page-batch.ts';
 import { RunCompressor } from './run-compressor.ts';
@@ -16,12 +17,13 @@ import { SenderControl } from './sender-control.ts';
 import type {
   RamSenderCommands,
   RamSenderData,
+  RamSenderEvent,
   SwitchoverOrder,
   SwitchoverResult,
   TransferResult,
   TransferOrder,
 } from './ram-sender-api.ts';
-import { serveThread } from './serve-thread.ts';
+import { describeFailure, serveThread, tell } from './serve-thread.ts';
 import { rehearseSending } from './bulk-rehearsal.ts';
 
 /*
@@ -57,17 +59,22 @@ const batch = new PageBatch(
 );
 const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
+const heartbeat = new Heartbeat();
+let idleBeats: NodeJS.Timeout | undefined;
 /** On the main channel only what follows `start`, which asks for it. */
 let seals = checks && pageChannel !== undefined;
+if (seals) heartbeat.seal();
 let descriptor = -1;
 let dirtyLog: DirtyLog | undefined;
 
 rehearseSending();
 serveThread<RamSenderCommands>({
   ready() {},
-  attach(newDescriptor) {
-    descriptor = newDescriptor;
+  attach(order) {
+    descriptor = order.descriptor;
     batch.clear();
+    heartbeat.start(descriptor, order.heartbeat, performance.now());
+    beatWhenIdle();
   },
   track() {
     dirtyLog = openDirtyLog(blocks);
@@ -101,6 +108,7 @@ serveThread<RamSenderCommands>({
     return ramDigests(blocks, present);
   },
   seal() {
+    heartbeat.seal();
     seals = true;
   },
 });
@@ -193,11 +201,13 @@ function waitForTurn(order: TransferOrder): boolean {
       return false;
     }
     serveRequests();
-    const millis = pacer.waitMillis(bandwidth(order), performance.now());
+    const now = performance.now();
+    heartbeat.beat(now); // between two frames: what is claimed is not written yet, or all of it
+    const millis = pacer.waitMillis(bandwidth(order), now);
     if (millis <= 0) return true;
     flush();
     const asleep = performance.now();
-    control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX));
+    control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX, heartbeat.restMillis(asleep)));
     counters.add('pacedMillis', performance.now() - asleep);
   }
 }
@@ -239,6 +249,21 @@ function pagesPerClaim(order: TransferOrder): number {
 function batchBytes(order: TransferOrder): number {
   const max = order.rate === 'postcopy' ? BATCH_BYTES_POSTCOPY : BATCH_BYTES;
   return pacer.batchBytes(bandwidth(order), 1, max);
+}
+
+/** Between two commands; a transfer sees to it by itself. */
+function beatWhenIdle(): void {
+  clearTimeout(idleBeats);
+  const millis = heartbeat.restMillis(performance.now());
+  if (millis === Infinity) return;
+  idleBeats = setTimeout(() => {
+    try {
+      heartbeat.beat(performance.now());
+    } catch (error) {
+      tell({ type: 'link-lost', message: describeFailure(error).message } satisfies RamSenderEvent);
+    }
+    beatWhenIdle();
+  }, Math.ceil(millis)).unref();
 }
 
 /** This thread's share of the limit, in bytes per second. */

@@ -11,7 +11,9 @@ import {
 import { requestShortSlice } from '@godwit/posix';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { PageSums } from '../memory/page-sums.ts';
+import { countedReads } from './counted-reads.ts';
 import { Counters, returnPathCounters } from './counters.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { rehearseRequests } from './rehearsal.ts';
 import { RequestServer } from './request-server.ts';
 import type { ReturnPathCommands, ReturnPathData, ReturnPathEvent } from './return-path-api.ts';
@@ -40,6 +42,8 @@ const present = data.present.map(
 );
 const control = new SenderControl(data.control);
 const counters = new Counters(returnPathCounters, data.counters);
+const heartbeat = new Heartbeat();
+if (data.checks) heartbeat.seal(); // the urgent channel is opened after `started`
 const server = new RequestServer(
   { blocks: data.blocks, dirty, present },
   limits,
@@ -53,7 +57,8 @@ rehearseRequests();
 serveThread<ReturnPathCommands>({
   run(descriptor) {
     server.reset();
-    const reader = new FrameReader(pollingSource(descriptor), STAGING_BYTES);
+    const source = countedReads(pollingSource(descriptor), counters);
+    const reader = new FrameReader(source, STAGING_BYTES);
     while (reader.next(limits)) {
       serveFrame(reader);
       if (reader.stagedBytes === 0) server.sendNeighbours(descriptor);
@@ -79,7 +84,7 @@ function serveFrame(reader: FrameReader): void {
       return;
     }
     case FrameType.HEARTBEAT:
-      return;
+      return answerHeartbeat();
     default:
       throw unexpected(header);
   }
@@ -88,6 +93,12 @@ function serveFrame(reader: FrameReader): void {
 function takeControl(message: ControlMessage): void {
   if (message.t === 'started') limits.checked = data.checks;
   report({ type: 'control', message });
+}
+
+/** The urgent channel's own: what is written there is written by this thread. */
+function answerHeartbeat(): void {
+  const { urgentDescriptor } = control;
+  if (urgentDescriptor >= 0) heartbeat.write(urgentDescriptor);
 }
 
 function unexpected(header: FrameHeader): ChannelError {

@@ -16,7 +16,7 @@ import { signedReceiptSpec } from './receipt.ts';
 /** Every status that a migration may be expected in; two are QEMU's alone. */
 const statuses = [...Object.keys(sourceTransitions), 'wait-unplug', 'colo'];
 
-export function migrationCommands({ migrations }: Machine): CommandTable {
+export function migrationCommands({ migrations, linkProbe }: Machine): CommandTable {
   return {
     migrate: defineCommand({
       arguments: {
@@ -27,8 +27,9 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       },
       async run(args) {
         const address = outgoingAddress(args);
-        if (args.resume === true) migrations.resume(address);
-        else await migrations.start(address);
+        if (args.resume === true) return migrations.resume(address);
+        await linkProbe.end();
+        await migrations.start(address);
       },
     }),
     'migrate-start-postcopy': { run: () => migrations.startPostcopy() },
