@@ -134,7 +134,8 @@ export class DestinationLink implements AsyncDisposable {
     for (;;) {
       const event = this.#events.shift();
       if (event !== undefined) {
-        if (event.type !== 'complete') this.#threads.gate.takeOne();
+        const isCounted = event.type !== 'complete' && event.type !== 'damaged';
+        if (isCounted) this.#threads.gate.takeOne();
         return event;
       }
       if (this.#readers === 0) return undefined;

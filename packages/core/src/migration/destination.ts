@@ -13,6 +13,7 @@ import type { Parameters } from '../parameters.ts';
 import { MigrationRecord } from '../receipt/migration-record.ts';
 import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
+import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
 import { Placing } from '../threads/placing-gate.ts';
 import { DestinationLink } from './destination-link.ts';
@@ -123,19 +124,11 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** As of `SourceMigration`. */
   async receipt(): Promise<Receipt | undefined> {
-    const { received } = this.#threads;
-    const digest = Buffer.from(received.proof().digest).toString('hex');
-    const facts = {
-      migrationId: this.#doorkeeper.migrationId,
-      uuid: this.#options.uuid,
-      capabilities: this.#incoming.capabilities,
-      error: this.#error,
-      digest: this.#status.is('completed') ? digest : undefined,
-      blocks: this.#threads.blocks,
-      ramDigests: this.#threads.ramDigests,
-      migrate: await this.info(),
-    };
-    return this.#record.receipt(facts, this.#options.parameters());
+    const facts = destinationFacts(this.#incoming, this.#threads, this.#status.is('completed'));
+    const { uuid, parameters } = this.#options;
+    const { migrationId } = this.#doorkeeper;
+    const told = { migrationId, uuid, error: this.#error, migrate: await this.info() };
+    return this.#record.receipt({ ...facts, ...told }, parameters());
   }
 
   /** @param cellsMax as of `pageMap`. */

@@ -10,12 +10,13 @@ import { type LimitOptions, withLimit } from './limit.ts';
 export async function postcopy(context: SourceContext): Promise<void> {
   const { link, statistics } = context;
   for (;;) {
-    const { resends } = link;
+    const resends = link.resends.count;
     statistics.transferred(await link.transfer({ rate: 'postcopy' }));
     context.signal.throwIfAborted();
-    if (link.resends !== resends) continue; // what is damaged again and again, the destination ends
+    if (link.resends.count !== resends) continue; // what is damaged again and again, the destination ends
     await link.send({ t: 'end' });
-    const complete = await withLimit(link.completeOrResend(resends), completeLimit(context));
+    const answer = link.resends.orComplete(resends, link.inbox.complete);
+    const complete = await withLimit(answer, completeLimit(context));
     if (complete !== undefined) return await finish(context);
   }
 }

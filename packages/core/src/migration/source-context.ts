@@ -5,7 +5,7 @@ import type { RecoveryNews } from './auto-recovery.ts';
 import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
 import type { SourceThreads } from './source-threads.ts';
-import type { SourceStatus } from './status.ts';
+import type { SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
 
 /** What an outgoing migration is begun with. */
 export interface SourceOptions {
@@ -31,6 +31,14 @@ export interface SourceNews {
   readonly pass: () => void;
   readonly stall: (dirtyBytes: number) => void;
   readonly recovery: (news: RecoveryNews) => void;
+}
+
+/** What one is carried out with. */
+export interface SourceRunParts {
+  readonly guest: Guest;
+  readonly options: SourceOptions;
+  readonly status: StatusMachine<typeof sourceTransitions>;
+  readonly tell: SourceNews;
 }
 
 /** What the steps of an outgoing migration work with. */

@@ -1,10 +1,4 @@
-import {
-  type Channel,
-  ChannelError,
-  type ControlMessage,
-  encodeControl,
-  type RamProof,
-} from '@godwit/transport';
+import { type Channel, ChannelError, type ControlMessage, encodeControl } from '@godwit/transport';
 import type { ReturnPathEvent } from '../threads/return-path-api.ts';
 import type {
   SwitchoverOrder,
@@ -19,6 +13,8 @@ import type { Switchover } from './precopy.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
 import { LinkWatch, silenceMillisMax } from './link-watch.ts';
 import type { Sender, SourceThreads } from './source-threads.ts';
+import { Resends } from './resends.ts';
+import { settled } from './settled.ts';
 
 type TransferRequest = Pick<TransferOrder, 'rate' | 'pass'>;
 
@@ -47,9 +43,7 @@ export class SourceLink implements AsyncDisposable {
   #syncs = 0;
   #transfer = 0;
   #lost: Error | undefined;
-  /** How often pages were told of that arrived damaged. */
-  resends = 0;
-  #onResend: () => void = () => undefined;
+  readonly resends = new Resends();
 
   /** @param parameters as they are now: a write that keeps somebody waiting has the handshake's time. */
   constructor(threads: SourceThreads, main: Channel, parameters: () => Parameters) {
@@ -216,20 +210,6 @@ export class SourceLink implements AsyncDisposable {
     return sent;
   }
 
-  /**
-   * In postcopy, when all has been sent.
-   *
-   * @param resends how many there were before it was.
-   * @returns the destination's `complete`, or nothing: some of it arrived damaged.
-   */
-  async completeOrResend(resends: number): Promise<RamProof | undefined> {
-    if (this.resends !== resends) return undefined;
-    const resent = new Promise<undefined>((resolve) => {
-      this.#onResend = () => resolve(undefined);
-    });
-    return await Promise.race([this.inbox.complete, resent]);
-  }
-
   stopTransfer(): void {
     this.#threads.control.stop(this.#transfer);
   }
@@ -312,15 +292,8 @@ export class SourceLink implements AsyncDisposable {
         }
         return this.#recvBitmaps.add(event);
       case 'resend':
-        this.resends += 1;
         this.#threads.lastDamaged = event;
-        return this.#onResend();
+        return this.resends.told();
     }
   }
-}
-
-/** All of them, or the first failure, but only when none of them runs any more. */
-async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(promises);
-  return await Promise.all(promises);
 }

@@ -27,6 +27,7 @@ import {
   type SourceContext,
   type SourceNews,
   type SourceOptions,
+  type SourceRunParts,
 } from './source-context.ts';
 import { sourceFacts } from './source-facts.ts';
 import { SourceLink } from './source-link.ts';
@@ -34,13 +35,6 @@ import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
 import type { sourceTransitions, StatusMachine } from './status.ts';
 import { discardStale, prepareSwitchover, stopGuest } from './switchover.ts';
-
-export interface SourceRunParts {
-  readonly guest: Guest;
-  readonly options: SourceOptions;
-  readonly status: StatusMachine<typeof sourceTransitions>;
-  readonly tell: SourceNews;
-}
 
 /**
  * An outgoing migration in order, step by step, with all that it holds: threads, link, and the guest

@@ -35,6 +35,7 @@ import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './r
 import { READ_AHEAD_BYTES, readAheadAfter, STAGING_BYTES } from './read-ahead.ts';
 import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
+import { unexpectedFrame } from './unexpected-frame.ts';
 import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
 
 /*
@@ -46,12 +47,8 @@ const data = workerData as RamReceiverData;
 const { blocks, role } = data;
 const pageBytes = blocks[0]?.pageBytes ?? 4096;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
-const limits = {
-  pageBytes,
-  blockPages,
-  /** With `x-checksum`: on the first link from the frame on that follows `start`. */
-  checked: false,
-};
+/** Checked with `x-checksum`: on the first link from the frame on that follows `start`. */
+const limits = { pageBytes, blockPages, checked: false };
 const received = new ReceivedPages(blockPages, data.received);
 const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
@@ -148,8 +145,9 @@ function receiveRun(reader: FrameReader): void {
     reader.readAheadBytes = readAheadAfter(header, placing);
     if (header.type === FrameType.ZLIB_PAGES) return inflateRun(reader, placing);
     const isZero = header.type === FrameType.ZERO;
+    if (isZero && gate.sumsPages) sums.noteZeros(header.block, header.firstPage, header.pageCount);
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
-    if (isZero) return placeZeroRun(header);
+    if (isZero) return placer.placeZeroRun(header);
     return limits.checked || gate.sumsPages ? placeWhole(reader) : placer.placeRun(reader);
   } finally {
     gate.leave(data.reader);
@@ -238,21 +236,14 @@ function placeWhole(reader: FrameReader): void {
   if (header.bodyBytes > CHECKED_PAGES_BYTES_MAX) throw unexpected(header);
   const body = reader.stageBody();
   if (!limits.checked || checkedRuns.isIntact(header, body, Placing.BY_FAULT)) {
-    noteContent(header, body);
-    placer.placeCopyOf(header, reader.stage(header.bodyBytes));
+    placeContent(header, body, reader.stage(header.bodyBytes));
   }
   reader.consume(header.bodyBytes);
 }
 
-function placeZeroRun(header: FrameHeader): void {
-  const { block, firstPage, pageCount } = header;
-  if (gate.sumsPages) sums.noteZeros(block, firstPage, pageCount);
-  placer.placeZeroRun(header);
-}
-
-/** Before it counts as received. */
-function noteContent({ block, firstPage }: FrameHeader, pages: Uint8Array): void {
-  if (gate.sumsPages) sums.note(block, firstPage, pages);
+function placeContent(header: FrameHeader, pages: Uint8Array, source: number): void {
+  if (gate.sumsPages) sums.note(header.block, header.firstPage, pages); // before it counts as received
+  placer.placeCopyOf(header, source);
 }
 
 /** All of the frame is known to be good before any page of it is in place. */
@@ -266,8 +257,7 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
   if (isIntact) inflatePages(body, pages);
   reader.consume(header.bodyBytes);
   if (!isIntact) return;
-  if (placing === Placing.BY_FAULT) noteContent(header, pages);
-  if (placing === Placing.BY_FAULT) return placer.placeCopyOf(header, inflated.address);
+  if (placing === Placing.BY_FAULT) return placeContent(header, pages, inflated.address);
   copyMemory(addressOf(block, firstPage), inflated.address, pageCount * pageBytes);
   addContent(block, firstPage, pageCount);
 }
@@ -275,7 +265,6 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
 function zeroRun({ block, firstPage, pageCount }: FrameHeader): void {
   const bitmap = received.bitmaps[block] as PageBitmap;
   makeZero(blocks[block] as RamBlock, bitmap, firstPage, pageCount);
-  if (gate.sumsPages) sums.noteZeros(block, firstPage, pageCount);
   counters.add('zeroPages', pageCount);
   add(block, firstPage, pageCount);
 }
@@ -300,15 +289,11 @@ function addressOf(block: number, page: number): number {
 }
 
 function unexpected(header: FrameHeader): ChannelError {
-  const type = header.type.toString(16);
-  return new ChannelError(
-    'ERR_PROTOCOL',
-    `frame type 0x${type} does not belong here (${role} channel)`,
-  );
+  return unexpectedFrame(header, role);
 }
 
 function report(event: RamReceiverEvent): void {
-  if (event.type !== 'complete') gate.tellOne();
+  if (event.type !== 'complete' && event.type !== 'damaged') gate.tellOne(); // these have limits
   // What nobody here needs any more is handed over, not copied: device state may be long.
   tell(event, event.type === 'device' ? [event.state.buffer as ArrayBuffer] : []);
 }
