@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { transports } from '../support/addresses.ts';
-import type { FlipOptions } from '../support/byte-flips.ts';
+import type { FlipOptions } from '@godwit/chaos';
 import type { GuestProcess } from '../support/guest-process.ts';
 import type { LinkProxy } from '../support/link-proxy.ts';
 import { expectOwner, type Pair, type PairOptions, withPair } from '../support/pair.ts';

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 
 import {
   allocateRam,
+  CrashJournal,
   type GuestRam,
   type MemoryMode,
   MigrationError,
@@ -41,6 +42,8 @@ export interface GuestProcessOptions {
   /** Where receipts go; left out, they are only given to who asks. */
   readonly receipt?: string | undefined;
   readonly receiptKey?: KeyObject | undefined;
+  /** Where the incoming guest is written to while its link is down; it may be taken up from there. */
+  readonly journal: string | undefined;
   /** The line that says where it listens is a JSON document. */
   readonly json: boolean;
 }
@@ -59,10 +62,11 @@ interface Listening {
 export async function startGuestProcess(options: GuestProcessOptions): Promise<void> {
   const { name, uuid, vcpus, paused, receiptKey } = options;
   const end = new ProcessEnd(`godwit guest ${name}`);
-  const ram = allocate(options);
+  const journal = openJournal(options);
+  const ram = allocate(options, journal?.left !== undefined);
   const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
   const incoming = options.incoming !== undefined;
-  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, receiptKey });
+  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, journal, receiptKey });
   writeReceipts(machine, end, options);
   const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
   machine.on('event', (event, data) => server.emit(event, data));
@@ -91,13 +95,32 @@ function writeReceipts(machine: Machine, end: ProcessEnd, options: GuestProcessO
   end.steps.push(async () => await writer.settled());
 }
 
-function allocate({ memoryBytes, backing, memoryMode }: GuestProcessOptions): GuestRam {
+/** @throws {UsageError} it does not fit the rest, or cannot be continued from. */
+function openJournal(options: GuestProcessOptions): CrashJournal | undefined {
+  const { journal, backing, memoryMode, incoming } = options;
+  if (journal === undefined) return undefined;
+  if (incoming === undefined) throw new UsageError('--journal is for a guest with --incoming');
+  if (!backing.startsWith('file:')) {
+    throw new UsageError('--journal takes --backing file:PATH: other RAM ends with the process');
+  }
+  if (memoryMode === 'portable') throw new UsageError('--journal takes --memory-mode userfault');
+  return asUsage(() => new CrashJournal(journal));
+}
+
+function allocate(
+  { memoryBytes, backing, memoryMode }: GuestProcessOptions,
+  taken: boolean,
+): GuestRam {
   const specs = [
     { id: 'pc.ram', byteLength: memoryBytes },
     { id: 'vga.vram', byteLength: VRAM_BYTES },
   ];
+  return asUsage(() => allocateRam(specs, backing, memoryMode, { taken }));
+}
+
+function asUsage<Result>(make: () => Result): Result {
   try {
-    return allocateRam(specs, backing, memoryMode);
+    return make();
   } catch (error) {
     if (error instanceof MigrationError) throw new UsageError(error.message, { cause: error });
     throw error;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { registerBench } from './commands/bench.ts';
+import { registerChaos } from './commands/chaos.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
     registerWhy,
     registerReceipt,
     registerQmp,
+    registerChaos,
     registerDoctor,
     registerBench,
     registerCompletion,

@@ -17,7 +17,7 @@ export type { Guest } from './guest.ts';
 export { Blocktime } from './memory/blocktime.ts';
 export { type DirtyLog, PagemapDirtyLog } from './memory/dirty-log.ts';
 export { FaultLedger, type FaultVisitor } from './memory/fault-ledger.ts';
-export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
+export { allocateRam, emptyRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
 export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
@@ -29,6 +29,7 @@ export { PortableDirtyLog } from './memory/portable-dirty-log.ts';
 export type { PortableTables } from './memory/portable-tables.ts';
 export { RamAccess } from './memory/ram-access.ts';
 export type { MemoryMode, RamBacking, RamBlock } from './memory/ram-block.ts';
+export { CrashJournal, type PausedState } from './migration/crash-journal.ts';
 export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
 export type {
   DestinationInfo,

@@ -12,6 +12,7 @@ import { hasCapability } from './adoption.ts';
 import type { DestinationLink, LinkEvent } from './destination-link.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 import type { IncomingGuest } from './incoming-guest.ts';
+import type { PausedGuest } from './paused-guest.ts';
 import type { destinationTransitions, StatusMachine } from './status.ts';
 import { giveSwitchoverAck, type SwitchoverReady } from './switchover-ack.ts';
 
@@ -19,6 +20,7 @@ export interface ConversationParts {
   readonly link: DestinationLink;
   readonly incoming: IncomingGuest;
   readonly threads: DestinationThreads;
+  readonly paused: PausedGuest;
   readonly status: StatusMachine<typeof destinationTransitions>;
   readonly uuid: string | undefined;
   readonly switchoverReady: SwitchoverReady | undefined;
@@ -108,12 +110,18 @@ export class Conversation {
   }
 
   async #adopt(start: Extract<ControlMessage, { t: 'start' }>): Promise<void> {
-    const { link, incoming, status, uuid, switchoverReady } = this.#parts;
+    const { link, incoming, status, uuid, switchoverReady, paused } = this.#parts;
     clearTimeout(this.#deadline); // it has come; how long it takes to get ready is the source's to limit
     const why = await incoming.adopt(start, uuid);
     if (why !== undefined) {
       await link.send({ t: 'refused', why });
       throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
+    }
+    try {
+      paused.begin();
+    } catch (error) {
+      await link.send({ t: 'failed', why: (error as Error).message });
+      throw error;
     }
     status.move('setup', 'active');
     link.beat();
@@ -158,6 +166,7 @@ export class Conversation {
     const { link, incoming, status } = this.#parts;
     this.#expectStep('run', link.epoch === 0 || this.#isAsked);
     clearTimeout(this.#deadline);
+    if (incoming.phase === 'loaded') await this.#parts.paused.goOn();
     await incoming.run(paused, () => {
       // The order has been given: the guest runs, even if the link breaks now (which its reader tells).
       link.serveFaults().catch(() => undefined);
@@ -170,8 +179,9 @@ export class Conversation {
 
   /** @returns whether the last page was found to be here now. */
   async completeIfDone(): Promise<boolean> {
-    const { incoming, status, threads } = this.#parts;
+    const { incoming, status, paused, threads } = this.#parts;
     if (!(await incoming.completeIfDone())) return false;
+    paused.end();
     clearTimeout(this.#deadline);
     // Before it is told: whoever listens may ask for a receipt.
     const isSummedUp = incoming.isPostcopy && threads.gate.sumsPages;
@@ -243,11 +253,12 @@ export class Conversation {
   }
 
   async #resumeLink(): Promise<void> {
-    const { link, incoming, status } = this.#parts;
+    const { link, incoming, status, paused } = this.#parts;
     incoming.expect('resume', 'running', 'complete');
     this.#expectStep('resume', this.#isAsked && !this.#isResumed);
     this.#isResumed = true;
     clearTimeout(this.#deadline);
+    if (incoming.phase === 'running') await paused.goOn();
     if (status.is('postcopy-recover')) status.move('postcopy-recover', 'postcopy-active');
     await link.send({ t: 'resumed' });
     if (incoming.phase === 'running') await link.serveFaults();

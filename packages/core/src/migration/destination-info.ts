@@ -2,6 +2,7 @@ import type { Address } from '@godwit/transport';
 import type { ThreadWaits } from '../memory/blocktime.ts';
 import { type ChecksumInfo, checksumInfo } from './checksum-info.ts';
 import type { DestinationThreads } from './destination-threads.ts';
+import type { GuardianStatus } from './guardian.ts';
 import type { DestinationStatus } from './status.ts';
 import { type ReceiverLoad, receiverLoad } from './thread-load.ts';
 
@@ -24,6 +25,8 @@ export interface DestinationInfo {
   readonly 'x-receivers'?: ReceiverLoad;
   readonly 'x-faults'?: FaultInfo;
   readonly 'x-checksum'?: ChecksumInfo;
+  /** Only once pages may be missing, and not of portable memory. */
+  readonly 'x-guardian'?: GuardianStatus;
 }
 
 export type SocketAddress =
@@ -75,6 +78,7 @@ export async function destinationInfo(
     'x-receivers': receiverLoad(threads),
     'x-faults': faultInfo(threads, waited),
     ...(threads.gate.checks ? { 'x-checksum': damageInfo(threads) } : {}),
+    ...(threads.isGuardable ? { 'x-guardian': threads.guardian.status } : {}),
   };
 }
 

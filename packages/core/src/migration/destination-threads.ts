@@ -37,6 +37,7 @@ import type {
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
 import type { PageRun } from './checksum-info.ts';
+import { Guardian } from './guardian.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
 type Receiver = Thread<RamReceiverCommands, RamReceiverEvent>;
@@ -64,6 +65,10 @@ export class DestinationThreads {
   heartbeatMillis = 0;
   /** Of each receiver its own. */
   readonly #reads = new Map<Receiver, ReceiverCounters>();
+  /** Of userfaultfd alone: in portable memory the guest itself is refused a page that is not received. */
+  readonly guardian = new Guardian();
+  /** Who waits for which page. */
+  readonly ledger = new FaultLedger();
   readonly #shared: Omit<RamReceiverData, 'role' | 'reader' | 'counters'>;
   readonly #bulkCounters: ReceiverCounters[] = [];
   readonly #pageReceivers: Receiver[] = [];
@@ -94,7 +99,7 @@ export class DestinationThreads {
       received: this.received.buffers,
       requested: this.requested.map((bitmap) => bitmap.buffer),
       damaged: this.damaged.map((bitmap) => bitmap.buffer),
-      ledger: new FaultLedger().buffer,
+      ledger: this.ledger.buffer,
     };
     this.#shared = { ...shared, sums: this.sums.buffers, gate: this.gate.buffer };
     this.receiverCounters = new CounterSum(this.#bulkCounters);
@@ -109,6 +114,7 @@ export class DestinationThreads {
     this.receiver = this.#bulkReceiver('main', MAIN_READER);
     this.urgentReceiver = this.#newReceiver('urgent', URGENT_READER, this.urgentCounters);
     this.fault = new Thread('fault', fault, () => signalEventfd(this.#eventfd));
+    this.guardian.onLost = () => void this.#startGuardian();
   }
 
   /** Starts the threads of so many page channels, unless they are there already. */
@@ -158,6 +164,7 @@ export class DestinationThreads {
       throw error;
     }
     await this.fault.call('watch', gate.userfaultfd);
+    await this.#startGuardian();
     this.#postcopyPrepared = true;
   }
 
@@ -185,6 +192,7 @@ export class DestinationThreads {
     unwatchMissing(this.gate.userfaultfd, this.blocks);
     for (const block of this.blocks) endMissing(block);
     this.#watching = false;
+    this.guardian.release();
   }
 
   /** A guest that runs could touch a missing page: this process must not let go of the userfaultfd. */
@@ -194,6 +202,7 @@ export class DestinationThreads {
 
   /** At the end of the process only: makes the loop that has no event loop look up. */
   wakeFaultThread(): void {
+    this.guardian.release(); // the thread ends in order, and the process with the code that it chose
     void this.fault.end();
   }
 
@@ -211,13 +220,28 @@ export class DestinationThreads {
    */
   async end(options: { keepUserfaultfd: boolean }): Promise<void> {
     await this.blocktime();
+    const isKept = options.keepUserfaultfd && memoryModeOf(this.blocks) === 'userfault';
+    if (isKept) this.guardian.holdForGood();
+    else this.guardian.release();
     const receivers = [this.receiver, this.urgentReceiver, ...this.#pageReceivers];
     await Promise.all([...receivers, this.fault].map(async (thread) => await thread.end()));
     closeDescriptor(this.#eventfd);
     const { userfaultfd } = this.gate;
-    const isKept = options.keepUserfaultfd && memoryModeOf(this.blocks) === 'userfault';
     if (userfaultfd >= 0 && !isKept) closeFaultSource(userfaultfd, this.blocks);
     this.gate.userfaultfd = -1;
+  }
+
+  /** Pages may be missing, and the kernel is who notices. */
+  get isGuardable(): boolean {
+    return this.gate.userfaultfd >= 0 && memoryModeOf(this.blocks) === 'userfault';
+  }
+
+  /** Postcopy goes on without one, as it would where there is no shell: `guardian.error` tells why. */
+  async #startGuardian(): Promise<void> {
+    if (!this.isGuardable || this.guardian.status === 'watching') return;
+    await this.guardian.start(this.gate.userfaultfd, async (writer) => {
+      return await this.fault.call('guard', writer);
+    });
   }
 
   #bulkReceiver(role: 'main' | 'page', reader: number): Receiver {

@@ -15,14 +15,15 @@ import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
 import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
-import { Placing } from '../threads/placing-gate.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { IncomingGuest } from './incoming-guest.ts';
+import type { CrashJournal } from './crash-journal.ts';
 import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
+import { checkJournalled, PausedGuest } from './paused-guest.ts';
 import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
 import type { SwitchoverReady } from './switchover-ack.ts';
@@ -38,6 +39,8 @@ export interface DestinationOptions {
   readonly pageChannels?: number;
   /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
   readonly switchoverReady?: SwitchoverReady | undefined;
+  /** What the guest is paused for and written to while its link is down; it may be taken up by another process. */
+  readonly journal?: CrashJournal | undefined;
 }
 
 interface DestinationEvents {
@@ -63,6 +66,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   readonly #threads: DestinationThreads;
   readonly #incoming: IncomingGuest;
   readonly #doorkeeper: Doorkeeper;
+  readonly #paused: PausedGuest;
   readonly #lifeline: Lifeline;
   readonly #record = new MigrationRecord('destination');
   #link: DestinationLink | undefined;
@@ -70,14 +74,23 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   #running: Promise<void> | undefined;
   #tellEnd: () => void = () => undefined;
 
+  /** @throws {MigrationError} `ERR_ARGUMENT`: this guest cannot have a journal. */
   constructor(guest: Guest, options: DestinationOptions) {
     super();
+    if (options.journal !== undefined) checkJournalled(guest);
     this.#options = options;
     this.#threads = new DestinationThreads(guest.ram, options.vcpus ?? 1);
     this.#incoming = new IncomingGuest(guest, this.#threads);
     this.#doorkeeper = new Doorkeeper({
       phase: () => this.#incoming.phase,
       pageChannels: () => this.#threads.gate.pageChannels,
+    });
+    this.#paused = new PausedGuest({
+      journal: options.journal,
+      guest,
+      threads: this.#threads,
+      incoming: this.#incoming,
+      doorkeeper: this.#doorkeeper,
     });
     this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
@@ -146,10 +159,13 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     if (!this.#status.is('none')) {
       throw new MigrationError('ERR_STATE', `the incoming migration is already in ${this.status}`);
     }
+    const left = this.#options.journal?.left;
+    if (left !== undefined) await this.#paused.restore(left);
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
     this.#record.address(formatAddress(bound));
     this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
     this.#status.move('none', 'setup');
+    if (left !== undefined) this.#status.move('setup', 'postcopy-paused');
     this.#running = this.#run();
     return bound;
   }
@@ -160,6 +176,16 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
     this.#record.address(formatAddress(bound));
     return bound;
+  }
+
+  /** The user has stopped the guest, every vCPU: with a journal it may be taken up from here. */
+  guestStopped(): void {
+    this.#error = this.#paused.stopped() ?? this.#error;
+  }
+
+  /** Before the guest goes on after `guestStopped`. @throws it must not, for the journal still says so. */
+  guestGoesOn(): void {
+    this.#paused.beforeRun();
   }
 
   /** Breaks the link in postcopy or recovery; leads to postcopy-paused. */
@@ -201,12 +227,8 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** @returns whether the migration is over, rather than this link. */
   async #serveLink(main: Channel): Promise<boolean> {
-    const link = new DestinationLink(
-      this.#threads,
-      main,
-      this.#placing(),
-      this.#options.parameters,
-    );
+    const { placing } = this.#paused;
+    const link = new DestinationLink(this.#threads, main, placing, this.#options.parameters);
     this.#link = link;
     this.#doorkeeper.serve((channel, index) => link.attach(channel, index));
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);
@@ -218,6 +240,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       link,
       incoming: this.#incoming,
       threads: this.#threads,
+      paused: this.#paused,
       status: this.#status,
       uuid: this.#options.uuid,
       switchoverReady: this.#options.switchoverReady,
@@ -233,16 +256,11 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#link = undefined;
     await conversation.completeIfDone(); // the link may have died after its last page
     if (this.#incoming.phase === 'complete') this.#error = undefined;
-    return reason === undefined ? true : this.#afterLink(reason);
-  }
-
-  /** Until something is agreed on, and after the device state of a precopy, no page is taken. */
-  #placing(): Placing {
-    return this.#threads.isWatching ? Placing.BY_FAULT : Placing.CLOSED;
+    return reason === undefined ? true : await this.#afterLink(reason);
   }
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */
-  #afterLink(reason: Error): boolean {
+  async #afterLink(reason: Error): Promise<boolean> {
     switch (this.#incoming.phase) {
       case 'new':
         // Whoever it was has not begun a migration: wait for the next.
@@ -260,7 +278,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
         return true;
       case 'loaded':
       case 'running':
-        this.#error = this.#explain(reason);
+        this.#error = this.#explain(reason, await this.#paused.pause());
         this.#status.leaveFor('postcopy-paused');
         return false;
       case 'complete':
@@ -278,11 +296,13 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#status.leaveFor('failed');
   }
 
-  #explain(reason: Error): MigrationError {
-    if (reason instanceof MigrationError) return reason;
+  /** @param unjournalled why there is no journal, where there should be one. */
+  #explain(reason: Error, unjournalled: Error | undefined): MigrationError {
+    if (reason instanceof MigrationError && unjournalled === undefined) return reason;
     const unrun = this.#incoming.phase === 'loaded';
     const code = unrun ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
-    return new MigrationError(code, reason.message, { cause: reason });
+    const more = unjournalled === undefined ? '' : `; not in the journal: ${unjournalled.message}`;
+    return new MigrationError(code, reason.message + more, { cause: reason });
   }
 
   get #handshakeMillis(): number {
@@ -291,6 +311,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   async #end(): Promise<void> {
     await this.#doorkeeper.close();
+    if (this.#incoming.phase === 'discarded') this.#paused.end();
     await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
     this.#lifeline.release();
     this.#tellEnd();

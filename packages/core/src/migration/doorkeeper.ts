@@ -52,6 +52,21 @@ export class Doorkeeper {
     return this.#listener?.address;
   }
 
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Of the newest main connection. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Another process has served this session so far. */
+  restore(session: Session, epoch: number): void {
+    this.#session = session;
+    this.#epoch = epoch;
+  }
+
   /** @throws {ChannelError} `ERR_LISTEN`; who listened before still does. */
   async listen(address: Address, timeoutMillis: number): Promise<Address> {
     const turn = this.#turn.then(async () => await this.#listen(address, timeoutMillis));

@@ -1,7 +1,7 @@
 import { ChannelError, type ControlMessage, type ReceivedProof } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import { discardPages, endMissing } from '../memory/guest-ram.ts';
+import { emptyRam } from '../memory/guest-ram.ts';
 import { hasCapability, reasonToRefuse } from './adoption.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -65,7 +65,9 @@ export class IncomingGuest {
       } catch (error) {
         const { message } = error as Error;
         const files = ram.some((block) => block.backing.startsWith('file:'));
-        const hint = files ? 'missing pages need anon or memfd backing' : 'see godwit doctor';
+        const hint = files
+          ? 'missing pages need anon or memfd backing, or a file on a tmpfs'
+          : 'see godwit doctor';
         return `capability 'postcopy-ram' cannot be had here (${message}): ${hint}`;
       }
     }
@@ -140,6 +142,13 @@ export class IncomingGuest {
     return true;
   }
 
+  /** In postcopy from the start: another process has brought it so far. */
+  restore(phase: 'loaded' | 'running'): void {
+    this.expect('restore', 'new');
+    this.#isPostcopy = true;
+    this.#phase = phase;
+  }
+
   /** It is the source's again: what has arrived here is nothing. `throwAway` follows. */
   discard(): void {
     this.expect('discard', 'receiving', 'loaded');
@@ -149,9 +158,6 @@ export class IncomingGuest {
   /** Empties RAM, once nobody reads the link any more: what came later would stay for the next guest. */
   throwAway(): void {
     this.expect('throwAway', 'discarded');
-    for (const block of this.#guest.ram) {
-      discardPages(block, 0, block.byteLength / block.pageBytes);
-      endMissing(block);
-    }
+    emptyRam(this.#guest.ram);
   }
 }

@@ -20,6 +20,8 @@ export interface FaultData {
 export type FaultCommands = {
   /** Missing pages are noticed through this userfaultfd; -1: none, or no more. */
   watch: { argument: number; answer: void };
+  /** Takes over the writer of the guardian's pipe, for as long as this thread lives; see `Guardian`. */
+  guard: { argument: number; answer: number };
   /** The return path; -1: none, faults are kept until there is one again. */
   attach: { argument: number; answer: void };
   /** Writes frames to the return path. */

@@ -1,3 +1,4 @@
+import { closeSync, constants, openSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { drainEventfd, POLLIN, PollSet, requestShortSlice, ScratchBuffer } from '@godwit/posix';
 import { sealFrame, writeBytes } from '@godwit/transport';
@@ -38,12 +39,20 @@ const server = new FaultServer(tables, tellLost);
 const heartbeat = new Heartbeat();
 const poll = new PollSet(2);
 let descriptor = -1;
+/** Of the guardian's pipe: opened by way of Node, which closes it with this thread, however that ends. */
+let guarded = -1;
 let goesOn = true;
 
 const handlers = {
   watch(userfaultfd: number): void {
     server.watch(userfaultfd);
     poll.set(1, userfaultfd, POLLIN); // poll(2) passes over a negative descriptor
+  },
+  guard(writer: number): number {
+    const before = guarded;
+    guarded = openSync(`/proc/self/fd/${writer}`, constants.O_WRONLY);
+    if (before >= 0) closeSync(before);
+    return guarded;
   },
   attach(newDescriptor: number): void {
     descriptor = newDescriptor;

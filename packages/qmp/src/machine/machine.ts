@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 
-import type { Guest } from '@godwit/core';
+import type { CrashJournal, Guest } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 import { within } from '../deadline.ts';
@@ -27,6 +27,8 @@ export interface MachineOptions {
   readonly incoming?: boolean;
   /** Private, ed25519: signs receipts. */
   readonly receiptKey?: KeyObject | undefined;
+  /** Where the incoming guest is written to while its link is down. */
+  readonly journal?: CrashJournal | undefined;
   /** Default STOP_LIMIT_MILLIS. */
   readonly stopLimitMillis?: number;
 }
@@ -70,16 +72,25 @@ export class Machine extends EventEmitter<MachineEvents> {
 
   constructor(options: MachineOptions) {
     super();
-    const { guest, name, uuid, vcpus, paused = false, incoming = false, receiptKey } = options;
+    const { guest, name, uuid, vcpus, paused = false, incoming = false } = options;
+    const { journal, receiptKey } = options;
     this.name = name;
     this.#guest = guest;
     this.#stopLimitMillis = options.stopLimitMillis ?? STOP_LIMIT_MILLIS;
     this.#isIncoming = incoming;
     const tell = (event: string, data?: object): void => void this.emit('event', event, data);
-    this.#control = new RunControl(guest, { wanted: !paused, held: incoming }, tell);
+    this.#control = new RunControl(
+      guest,
+      { wanted: !paused, held: incoming },
+      (event) => {
+        if (event === 'STOP') this.migrations.incoming?.guestStopped(); // whoever is told may rely on it
+        tell(event);
+      },
+      () => this.migrations.incoming?.guestGoesOn(),
+    );
     this.migrations = new Migrations(
       this.#control,
-      { uuid, vcpus, incoming, receiptKey },
+      { uuid, vcpus, incoming, journal, receiptKey },
       {
         tell,
         listening: (address) => void this.emit('listening', address),

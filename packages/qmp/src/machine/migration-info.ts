@@ -122,6 +122,7 @@ const destination = {
   'x-ram': { type: 'object', members: received, optional: true },
   'x-faults': { type: 'object', members: faults, optional: true },
   'x-checksum': source['x-checksum'],
+  'x-guardian': { type: 'str', values: ['watching', 'released', 'absent'], optional: true },
 } as const satisfies Members<DestinationInfo>;
 
 /** QEMU's MigrationInfo: a process says what it knows as a source or as a destination. */

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { DestinationInfo, SourceInfo } from '@godwit/core';
+import type { CrashJournal, DestinationInfo, SourceInfo } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 export interface MigrationsOptions {
@@ -8,6 +8,8 @@ export interface MigrationsOptions {
   readonly incoming: boolean;
   /** Signs receipts; left out, they are not signed. */
   readonly receiptKey?: KeyObject | undefined;
+  /** Of the guest that comes in. */
+  readonly journal?: CrashJournal | undefined;
 }
 
 /** What query-migrate answers. */

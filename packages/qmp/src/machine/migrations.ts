@@ -1,6 +1,7 @@
 import {
-  DestinationMigration,
+  type DestinationMigration,
   type DestinationStatus,
+  emptyRam,
   isRunning,
   type MigrationStatus,
   type PageMap,
@@ -12,6 +13,7 @@ import type { Address } from '@godwit/transport';
 
 import { DirtyRate } from './dirty-rate.ts';
 import { Blockers } from './blockers.ts';
+import { newIncoming } from './incoming.ts';
 import { MigrationSettings } from './migration-settings.ts';
 import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
 import { handOut } from './receipt.ts';
@@ -100,6 +102,10 @@ export class Migrations {
     (this.#outgoing ?? this.#incoming)?.yank();
   }
 
+  get incoming(): DestinationMigration | undefined {
+    return this.#incoming;
+  }
+
   /** As query-migrate: of the last migration that went out, else of the one that came in. */
   pageMap(cellsMax: number): PageMap {
     const migration = this.#outgoing ?? this.#incoming;
@@ -173,8 +179,14 @@ export class Migrations {
     migration.pause();
   }
 
-  /** @throws {QmpError} this is no process, or not the time, to wait for a source. */
+  /**
+   * Whoever has given its guest away may take one again; in QEMU only a process that was started to
+   * wait for one.
+   *
+   * @throws {QmpError} this is no process, or not the time, to wait for a source.
+   */
   refuseListening(): void {
+    if (this.hasLeft) return;
     if (this.#hasArrived || (this.#incoming !== undefined && this.#incoming.status !== 'failed')) {
       throw refuse('The incoming migration has already been started');
     }
@@ -189,13 +201,14 @@ export class Migrations {
    */
   async listen(address: Address, exitOnError: boolean): Promise<Address> {
     this.refuseListening();
-    const old = this.#incoming;
-    await old?.close();
-    const incoming = this.#newIncoming();
+    await this.#incoming?.close();
+    if (this.hasLeft) await this.#clear();
+    const incoming = newIncoming(this.#control.engineGuest(), this.settings, this.#options);
     incoming.on('status', (status) => this.#incomingChanged(incoming, status, exitOnError));
     this.#incoming = incoming;
     try {
       const bound = await incoming.listen(address);
+      this.#expect();
       this.#owner.listening(bound);
       return bound;
     } catch (error) {
@@ -237,8 +250,7 @@ export class Migrations {
 
   /** A migration tells its last status before its threads are gone. */
   async #lastEnded(): Promise<void> {
-    const outgoing = this.#outgoing;
-    if (outgoing !== undefined && !isRunning(outgoing.status)) await outgoing.ended;
+    if (!isRunning(this.#outgoing?.status ?? 'none')) await this.#outgoing?.ended;
   }
 
   #refuseIfMemoryIsUsed(): void {
@@ -256,19 +268,20 @@ export class Migrations {
     await arrived?.close();
   }
 
-  #newIncoming(): DestinationMigration {
-    const { settings } = this;
-    const { uuid, vcpus } = this.#options;
-    return new DestinationMigration(this.#control.engineGuest(), {
-      parameters: () => this.settings.parameters,
-      uuid,
-      vcpus,
-      pageChannels: settings.pageChannels,
-      // As it is when somebody asks: it may be switched on after the listening has begun.
-      get blocktime() {
-        return settings.capabilities['postcopy-blocktime'];
-      },
-    });
+  /** What the guest has left behind is nothing to the next one: a page that is not sent is zero. */
+  async #clear(): Promise<void> {
+    using _memory = await this.dirtyRate.hold();
+    await this.#outgoing?.ended;
+    emptyRam(this.#control.ram);
+  }
+
+  /** From here on this is a process that waits for its guest, whatever it was. */
+  #expect(): void {
+    if (this.#outgoing === undefined) return;
+    this.#outgoing = undefined;
+    this.#isExpected = true;
+    this.#hasArrived = false;
+    this.#control.awaitArrival();
   }
 
   #incomingChanged(

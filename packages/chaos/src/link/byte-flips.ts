@@ -1,5 +1,5 @@
 import { describeMatcher, type FrameMatcher, isMatch } from './frame-matcher.ts';
-import { Deferred, within } from './wait.ts';
+import { Deferred, within } from '../wait.ts';
 import type { SeenFrame } from './wire-reader.ts';
 
 export interface FlipOptions extends FrameMatcher {
