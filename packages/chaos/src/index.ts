@@ -1,3 +1,4 @@
+export type { FlipOptions } from './link/byte-flips.ts';
 export { anyAddress, connectOptions, listenOn, type Transport } from './link/addresses.ts';
 export { drawHop, type Hop } from './hop.ts';
 export type { FrameMatcher } from './link/frame-matcher.ts';

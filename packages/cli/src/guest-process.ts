@@ -1,3 +1,5 @@
+import type { KeyObject } from 'node:crypto';
+
 import {
   allocateRam,
   CrashJournal,
@@ -12,6 +14,7 @@ import { type Address, formatAddress, parseAddress } from '@godwit/transport';
 
 import { exitCodes, messageOf, UsageError } from './errors.ts';
 import { ProcessEnd } from './process-end.ts';
+import { ReceiptWriter } from './receipt/receipt-writer.ts';
 
 /** What the vCPUs may take to stop when the process ends; the rest is for what comes after them. */
 const VCPU_LIMIT_MILLIS = 1_000;
@@ -36,6 +39,9 @@ export interface GuestProcessOptions {
   /** Where the guest comes from, if it does; `defer`: migrate-incoming will say. */
   readonly incoming: Address | 'defer' | undefined;
   readonly paused: boolean;
+  /** Where receipts go; left out, they are only given to who asks. */
+  readonly receipt?: string | undefined;
+  readonly receiptKey?: KeyObject | undefined;
   /** Where the incoming guest is written to while its link is down; it may be taken up from there. */
   readonly journal: string | undefined;
   /** The line that says where it listens is a JSON document. */
@@ -54,13 +60,14 @@ interface Listening {
  * @throws {UsageError} the guest cannot be as asked.
  */
 export async function startGuestProcess(options: GuestProcessOptions): Promise<void> {
-  const { name, uuid, vcpus, paused } = options;
+  const { name, uuid, vcpus, paused, receiptKey } = options;
   const end = new ProcessEnd(`godwit guest ${name}`);
   const journal = openJournal(options);
   const ram = allocate(options, journal?.left !== undefined);
   const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
   const incoming = options.incoming !== undefined;
-  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, journal });
+  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, journal, receiptKey });
+  writeReceipts(machine, end, options);
   const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
   machine.on('event', (event, data) => server.emit(event, data));
   machine.on('listening', (address) => rememberFile(end, address));
@@ -76,6 +83,16 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
   } catch (error) {
     end.begin(exitCodes.failed, error as Error);
   }
+}
+
+function writeReceipts(machine: Machine, end: ProcessEnd, options: GuestProcessOptions): void {
+  const { name, receipt } = options;
+  if (receipt === undefined) return;
+  const writer = new ReceiptWriter(receipt, (message) =>
+    console.error(`godwit guest ${name}: ${message}`),
+  );
+  writer.follow(machine);
+  end.steps.push(async () => await writer.settled());
 }
 
 /** @throws {UsageError} it does not fit the rest, or cannot be continued from. */

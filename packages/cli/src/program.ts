@@ -10,6 +10,7 @@ import { registerGuest } from './commands/guest.ts';
 import { registerMigrate } from './commands/migrate.ts';
 import { registerPlan } from './commands/plan.ts';
 import { registerQmp } from './commands/qmp.ts';
+import { registerReceipt } from './commands/receipt.ts';
 import { registerRecover } from './commands/recover.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerWhy } from './commands/why.ts';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
     registerEvacuate,
     registerStatus,
     registerWhy,
+    registerReceipt,
     registerQmp,
     registerChaos,
     registerDoctor,

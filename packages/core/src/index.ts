@@ -22,6 +22,7 @@ export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
+export type { ChecksumInfo } from './migration/checksum-info.ts';
 export type { RecoveryNews } from './migration/auto-recovery.ts';
 export { trackingBlocker } from './memory/tracking-blocker.ts';
 export { PortableDirtyLog } from './memory/portable-dirty-log.ts';
@@ -61,6 +62,14 @@ export { probeLink, PROBE_MILLIS_MAX, type ProbeOptions } from './probe/link-pro
 export type { DirtyLook, PageCounts } from './threads/dirty-rate-api.ts';
 export type { LinkSample } from './threads/probe-api.ts';
 export type { SwitchoverReady } from './migration/switchover-ack.ts';
+export type { Receipt } from './receipt/receipt.ts';
+export {
+  checkKey,
+  reasonToDoubt,
+  type ReceiptSignature,
+  type SignedReceipt,
+  signReceipt,
+} from './receipt/signed-receipt.ts';
 export {
   changeParameters,
   type Parameter,

@@ -9,6 +9,7 @@ export const channelErrorCodes = {
   ERR_REFUSED: 'the other side refused the connection by name',
   ERR_STRANGER: 'the other side is not the peer of this session',
   ERR_PROTOCOL: 'the other side sent something the protocol does not allow here',
+  ERR_CHECKSUM: 'what arrived is not what was sent',
 } as const;
 
 export type ChannelErrorCode = keyof typeof channelErrorCodes;

@@ -30,6 +30,8 @@ export interface Traffic {
   onFrame(frame: SeenFrame, connection: LinkConnection): Promise<CutPoint | undefined>;
   /** Before any bytes. @returns the cut that falls on them or right after them, if one does. */
   onBytes(lane: Lane, byteLength: number): CutPoint | undefined;
+  /** @param offset of the bytes, in the message. @returns what is forwarded in their place. */
+  alter(frame: SeenFrame, offset: number, bytes: Buffer): Buffer;
   /** As a message begins. @returns which byte of it is to be changed, if one is. */
   damageTo(frame: SeenFrame): Damage | undefined;
   /** Before any bytes are forwarded. @returns how many of them are to be written one at a time. */
@@ -108,13 +110,14 @@ export class Lane {
     await sleep(millis);
   }
 
-  async #pass({ frame, bytes, begins }: Piece): Promise<void> {
+  async #pass({ frame, bytes: original, begins }: Piece): Promise<void> {
     if (this.#isCut) return;
     if (begins) {
       this.#cutPoint = await this.#traffic.onFrame(frame, this.connection);
       this.#damage = this.#traffic.damageTo(frame);
       this.#bytesPassed = 0;
     }
+    const bytes = this.#traffic.alter(frame, this.#bytesPassed, original);
     this.#doDamage(bytes);
     const inLane = this.#traffic.onBytes(this, bytes.byteLength);
     const cutPoint = earlier(this.#cutPoint, inLane);

@@ -1,4 +1,5 @@
 import type { Role } from '@godwit/transport';
+import { ByteFlips } from './byte-flips.ts';
 import {
   type CutKind,
   describeMatcher,
@@ -75,6 +76,7 @@ export abstract class LinkRules implements Traffic {
   readonly frames = new Journal<SeenFrame>();
   /** What somebody said that is not the protocol. */
   readonly violations: Error[] = [];
+  readonly flips = new ByteFlips();
   /** Before what was read at once is forwarded. */
   delayMillis = 0;
   /** In each direction of each connection; 0 is unlimited. */
@@ -208,6 +210,10 @@ export abstract class LinkRules implements Traffic {
       return { bytesLeft, cut };
     }
     return undefined;
+  }
+
+  alter(frame: SeenFrame, offset: number, bytes: Buffer): Buffer {
+    return this.flips.apply(frame, offset, bytes);
   }
 
   async onEnd(direction: Direction): Promise<void> {

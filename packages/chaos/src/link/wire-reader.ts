@@ -124,7 +124,8 @@ export class WireReader {
     }
     const name = nameOf(bytes);
     const byteLength = FRAME_HEADER_BYTES + bytes.readUInt32LE(4);
-    const firstPage = Number(bytes.readBigUInt64LE(8));
+    const isChecked = (bytes.readUInt8(1) & 1) === 1; // then two bytes of it are the header's check
+    const firstPage = isChecked ? bytes.readUIntLE(8, 6) : Number(bytes.readBigUInt64LE(8));
     const frame = this.#frame(name, byteLength, firstPage, bytes.readUInt32LE(16));
     this.#current = frame;
     this.#bodyBytesLeft = byteLength - bytes.byteLength;

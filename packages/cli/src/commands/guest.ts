@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { startGuestProcess } from '../guest-process.ts';
 import { checkPageRate, checkSize } from '../option-values.ts';
 import { needLinux } from '../platform.ts';
+import { readKey } from '../receipt/receipt-key.ts';
 import { teach } from '../teach.ts';
 import { chooseMemoryMode } from '../memory-mode.ts';
 
@@ -24,6 +25,8 @@ interface GuestOptions {
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
   readonly paused?: true;
+  readonly receipt?: string;
+  readonly receiptKey?: string;
   readonly journal?: string;
   readonly json?: true;
 }
@@ -61,6 +64,8 @@ export function registerGuest(program: Command): void {
       checkIncoming,
     )
     .option('--paused', 'it waits for cont')
+    .option('--receipt <path>', 'a receipt of each migration goes to this file, or directory')
+    .option('--receipt-key <file>', 'private key of ed25519, PEM: receipts are signed with it')
     .option(
       '--journal <path>',
       'with --incoming and --backing file:PATH: while postcopy is paused another process can take it up',
@@ -103,12 +108,14 @@ export function memoryModeOption(): Option {
 async function runGuest(options: GuestOptions): Promise<void> {
   const { memory, memoryMode, uuid, incoming, journal, paused = false, json = false } = options;
   const { name, vcpus, workload, rate, fill, seed, backing, qmp } = options;
+  const { receipt, receiptKey: keyFile } = options;
+  const receiptKey = keyFile === undefined ? undefined : readKey(keyFile, 'private');
   const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
   if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
   const memoryOptions = { memoryBytes: memory, memoryMode: mode };
   const program = { vcpus, workload, rate, fill, seed };
   const about = { name, uuid, backing, qmp, incoming, journal, paused, json };
-  await startGuestProcess({ ...program, ...memoryOptions, ...about });
+  await startGuestProcess({ ...program, ...memoryOptions, ...about, receipt, receiptKey });
 }
 
 /** What range a number must be in, the guest says. */

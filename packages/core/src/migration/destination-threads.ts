@@ -10,6 +10,7 @@ import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import type { ThreadWaits } from '../memory/blocktime.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import { memoryModeOf } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { newReceivedPages, type ReceivedPages } from '../memory/received-pages.ts';
@@ -35,6 +36,7 @@ import type {
   RamReceiverEvent,
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
+import type { PageRun } from './checksum-info.ts';
 import { Guardian } from './guardian.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
@@ -48,6 +50,8 @@ export class DestinationThreads {
   /** Asked for and not come yet; and ever asked for. */
   readonly requested: readonly PageBitmap[];
   readonly faulted: readonly PageBitmap[];
+  /** Arrived damaged and not asked for again yet. */
+  readonly damaged: readonly PageBitmap[];
   /** Of everything but requested pages: the main channel's and the page channels'. */
   readonly receiverCounters: CounterSum<ReceiverCounter>;
   readonly urgentCounters: ReceiverCounters = new Counters(receiverCounters);
@@ -74,6 +78,12 @@ export class DestinationThreads {
   #watching = false;
   #postcopyPrepared = false;
   readonly vcpus: number;
+  /** With `x-ram-digest`: of each page, as it was put in place last; takes no memory without. */
+  readonly sums: PageSums;
+  /** With `x-ram-digest`: of each block. */
+  ramDigests: readonly Uint8Array[] | undefined;
+  /** With `x-checksum`: the frame of pages that was damaged last. */
+  lastDamaged: PageRun | undefined;
 
   constructor(blocks: readonly RamBlock[], vcpus: number) {
     this.blocks = blocks;
@@ -82,13 +92,16 @@ export class DestinationThreads {
     this.received = newReceivedPages(blocks);
     this.requested = blockPages.map((pages) => new PageBitmap(pages));
     this.faulted = blockPages.map((pages) => new PageBitmap(pages));
+    this.sums = new PageSums(blocks);
+    this.damaged = blockPages.map((pages) => new PageBitmap(pages));
     const shared = {
       blocks,
       received: this.received.buffers,
       requested: this.requested.map((bitmap) => bitmap.buffer),
+      damaged: this.damaged.map((bitmap) => bitmap.buffer),
       ledger: this.ledger.buffer,
     };
-    this.#shared = { ...shared, gate: this.gate.buffer };
+    this.#shared = { ...shared, sums: this.sums.buffers, gate: this.gate.buffer };
     this.receiverCounters = new CounterSum(this.#bulkCounters);
     const fault: FaultData = {
       ...shared,

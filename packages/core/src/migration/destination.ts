@@ -1,10 +1,19 @@
 import { EventEmitter } from 'node:events';
 import { exitGroup } from '@godwit/posix';
-import { type Address, assertNever, type Channel, ChannelError } from '@godwit/transport';
+import {
+  type Address,
+  assertNever,
+  type Channel,
+  ChannelError,
+  formatAddress,
+} from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import { MigrationRecord } from '../receipt/migration-record.ts';
+import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
+import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
@@ -59,6 +68,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   readonly #doorkeeper: Doorkeeper;
   readonly #paused: PausedGuest;
   readonly #lifeline: Lifeline;
+  readonly #record = new MigrationRecord('destination');
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
@@ -89,6 +99,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       if (this.ownsGuest && this.hasMissingPages) exitGroup(Number(process.exitCode ?? 0));
     });
     this.#status = new StatusMachine(destinationTransitions, 'none', (status) => {
+      this.#record.entered(status, this.#error);
       this.emit('status', status);
     });
     this.ended = new Promise((resolve) => {
@@ -124,6 +135,15 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     );
   }
 
+  /** As of `SourceMigration`. */
+  async receipt(): Promise<Receipt | undefined> {
+    const facts = destinationFacts(this.#incoming, this.#threads, this.#status.is('completed'));
+    const { uuid, parameters } = this.#options;
+    const { migrationId } = this.#doorkeeper;
+    const told = { migrationId, uuid, error: this.#error, migrate: await this.info() };
+    return this.#record.receipt({ ...facts, ...told }, parameters());
+  }
+
   /** @param cellsMax as of `pageMap`. */
   pageMap(cellsMax: number): PageMap {
     return this.#threads.pageMap(cellsMax);
@@ -142,6 +162,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     const left = this.#options.journal?.left;
     if (left !== undefined) await this.#paused.restore(left);
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#record.address(formatAddress(bound));
     this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
     this.#status.move('none', 'setup');
     if (left !== undefined) this.#status.move('setup', 'postcopy-paused');
@@ -152,7 +173,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   /** `migrate-recover`: accepts the recovery on this address instead. @throws as `listen`. */
   async recoverAt(address: Address): Promise<Address> {
     if (!this.#status.is('postcopy-paused')) throw cannotRecover(this.status);
-    return await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#record.address(formatAddress(bound));
+    return bound;
   }
 
   /** The user has stopped the guest, every vCPU: with a journal it may be taken up from here. */

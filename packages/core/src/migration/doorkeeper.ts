@@ -43,6 +43,11 @@ export class Doorkeeper {
     this.#state = state;
   }
 
+  /** Of the session that is under way, or was last. */
+  get migrationId(): Uint8Array | undefined {
+    return this.#session?.migrationId;
+  }
+
   get address(): Address | undefined {
     return this.#listener?.address;
   }

@@ -25,6 +25,8 @@ export class IncomingGuest {
   readonly #threads: DestinationThreads;
   #phase: DestinationPhase = 'new';
   #isPostcopy = false;
+  /** As agreed with the source. */
+  capabilities: readonly string[] = [];
 
   constructor(guest: Guest, threads: DestinationThreads) {
     this.#guest = guest;
@@ -33,6 +35,11 @@ export class IncomingGuest {
 
   get phase(): DestinationPhase {
     return this.#phase;
+  }
+
+  /** Pages were missing when it began to run here. */
+  get isPostcopy(): boolean {
+    return this.#isPostcopy;
   }
 
   /** The guest runs here, or is this side's to run. */
@@ -72,8 +79,12 @@ export class IncomingGuest {
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#threads.heartbeatMillis = start.heartbeat ?? 0;
     this.#threads.gate.takesCompressed = start.compression !== undefined;
+    this.#threads.gate.checks = hasCapability(start, 'x-checksum');
+    const mayComeByPostcopy = hasCapability(start, 'postcopy-ram');
+    this.#threads.gate.setDigests(hasCapability(start, 'x-ram-digest'), mayComeByPostcopy);
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
+    this.capabilities = start.caps;
     return undefined;
   }
 

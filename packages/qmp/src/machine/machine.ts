@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 
 import type { CrashJournal, Guest } from '@godwit/core';
@@ -24,6 +25,8 @@ export interface MachineOptions {
   readonly paused?: boolean;
   /** The guest comes from elsewhere: what QEMU calls `-incoming defer`. */
   readonly incoming?: boolean;
+  /** Private, ed25519: signs receipts. */
+  readonly receiptKey?: KeyObject | undefined;
   /** Where the incoming guest is written to while its link is down. */
   readonly journal?: CrashJournal | undefined;
   /** Default STOP_LIMIT_MILLIS. */
@@ -35,6 +38,8 @@ export interface MachineEvents {
   event: [name: string, data: object | undefined];
   /** The process is to end: by command, or because a migration leaves it nothing to stay for. */
   quit: [code: number, reason: Error | undefined];
+  /** A migration has ended, well or not: there is a receipt of it. */
+  ended: [];
   /** A migration is listened for here; on a socket file if it is one. */
   listening: [address: Address];
 }
@@ -67,7 +72,8 @@ export class Machine extends EventEmitter<MachineEvents> {
 
   constructor(options: MachineOptions) {
     super();
-    const { guest, name, uuid, vcpus, paused = false, incoming = false, journal } = options;
+    const { guest, name, uuid, vcpus, paused = false, incoming = false } = options;
+    const { journal, receiptKey } = options;
     this.name = name;
     this.#guest = guest;
     this.#stopLimitMillis = options.stopLimitMillis ?? STOP_LIMIT_MILLIS;
@@ -84,10 +90,11 @@ export class Machine extends EventEmitter<MachineEvents> {
     );
     this.migrations = new Migrations(
       this.#control,
-      { uuid, vcpus, incoming, journal },
+      { uuid, vcpus, incoming, journal, receiptKey },
       {
         tell,
         listening: (address) => void this.emit('listening', address),
+        ended: () => void this.emit('ended'),
         quit: (code, reason) => void this.emit('quit', code, reason),
       },
     );

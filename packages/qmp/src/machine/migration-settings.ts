@@ -32,6 +32,11 @@ export class MigrationSettings {
     return this.#parameters;
   }
 
+  /** That a next migration may have. */
+  get pageChannels(): number {
+    return this.#capabilities.multifd ? this.#parameters['multifd-channels'] : 0;
+  }
+
   changeCapabilities(changes: readonly { capability: string; state: boolean }[]): void {
     this.#owner.refuseCapabilities();
     this.#capabilities = changeCapabilities(this.#capabilities, changes);

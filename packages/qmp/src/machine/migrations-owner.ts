@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { CrashJournal, DestinationInfo, SourceInfo } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
@@ -5,6 +6,8 @@ export interface MigrationsOptions {
   readonly uuid: string | undefined;
   readonly vcpus: number;
   readonly incoming: boolean;
+  /** Signs receipts; left out, they are not signed. */
+  readonly receiptKey?: KeyObject | undefined;
   /** Of the guest that comes in. */
   readonly journal?: CrashJournal | undefined;
 }
@@ -18,5 +21,7 @@ export type MigrationInfo = (SourceInfo | DestinationInfo) & {
 export interface MigrationsOwner {
   tell(event: string, data: object): void;
   listening(address: Address): void;
+  /** A migration has ended, well or not: there is a receipt of it. */
+  ended(): void;
   quit(code: number, reason: Error | undefined): void;
 }

@@ -6,6 +6,7 @@ import {
   type MigrationStatus,
   type PageMap,
   pageMap,
+  type SignedReceipt,
   SourceMigration,
 } from '@godwit/core';
 import type { Address } from '@godwit/transport';
@@ -15,9 +16,10 @@ import { Blockers } from './blockers.ts';
 import { newIncoming } from './incoming.ts';
 import { MigrationSettings } from './migration-settings.ts';
 import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
+import { handOut } from './receipt.ts';
 import { inProgress, refuse } from './refusals.ts';
 import type { RunControl } from './run-control.ts';
-import { tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
+import { tellDifference, tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
 
 /**
  * The migrations of one guest: it may arrive by one and leave by another, never both at once. What
@@ -85,6 +87,11 @@ export class Migrations {
     return reasons.length === 0 ? info : { ...info, 'blocked-reasons': reasons };
   }
 
+  /** Of the migration that query-migrate tells of. @throws {QmpError} it has not ended. */
+  async receipt(): Promise<SignedReceipt> {
+    return handOut(await (this.#outgoing ?? this.#incoming)?.receipt(), this.#options.receiptKey);
+  }
+
   /** A migration runs, in either direction, whose channels `yank` may shut down. */
   get canYank(): boolean {
     return isRunning(this.status);
@@ -127,6 +134,8 @@ export class Migrations {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
       this.#tell('MIGRATION', { status });
+      tellDifference(outgoing, (event, data) => this.#tell(event, data));
+      if (!isRunning(status)) this.#owner.ended();
     });
     this.#outgoing = outgoing;
     outgoing.start(address);
@@ -281,6 +290,7 @@ export class Migrations {
     exitOnError: boolean,
   ): void {
     this.#tell('MIGRATION', { status });
+    if (status === 'completed' || status === 'failed') this.#owner.ended();
     if (status === 'failed' && exitOnError) this.#owner.quit(1, incoming.error);
   }
 
