@@ -30,7 +30,8 @@ export type { PortableTables } from './memory/portable-tables.ts';
 export { RamAccess } from './memory/ram-access.ts';
 export type { MemoryMode, RamBacking, RamBlock } from './memory/ram-block.ts';
 export { CrashJournal, type PausedState } from './migration/crash-journal.ts';
-export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
+export { DestinationMigration } from './migration/destination.ts';
+export type { DestinationOptions } from './migration/destination-options.ts';
 export type {
   DestinationInfo,
   FaultInfo,

@@ -9,39 +9,23 @@ import {
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import type { Parameters } from '../parameters.ts';
 import { MigrationRecord } from '../receipt/migration-record.ts';
 import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
 import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
+import type { DestinationOptions } from './destination-options.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
+import { explainDestination } from './explain.ts';
 import { IncomingGuest } from './incoming-guest.ts';
-import type { CrashJournal } from './crash-journal.ts';
 import { withLimit } from './limit.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
 import { checkJournalled, PausedGuest } from './paused-guest.ts';
 import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
-import type { SwitchoverReady } from './switchover-ack.ts';
-
-export interface DestinationOptions {
-  readonly parameters: () => Parameters;
-  readonly uuid?: string | undefined;
-  /** How many vCPU threads may fault, for the time in which all of them wait; default 1. */
-  readonly vcpus?: number;
-  /** Capability postcopy-blocktime; default false. */
-  readonly blocktime?: boolean;
-  /** Page channels to be ready for while nobody waits; the source decides how many there are; default 0. */
-  readonly pageChannels?: number;
-  /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
-  readonly switchoverReady?: SwitchoverReady | undefined;
-  /** What the guest is paused for and written to while its link is down; it may be taken up by another process. */
-  readonly journal?: CrashJournal | undefined;
-}
 
 interface DestinationEvents {
   /** Every change of status, exactly once. */
@@ -261,7 +245,8 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */
   async #afterLink(reason: Error): Promise<boolean> {
-    switch (this.#incoming.phase) {
+    const { phase } = this.#incoming;
+    switch (phase) {
       case 'new':
         // Whoever it was has not begun a migration: wait for the next.
         this.#doorkeeper.forgetSession();
@@ -278,13 +263,13 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
         return true;
       case 'loaded':
       case 'running':
-        this.#error = this.#explain(reason, await this.#paused.pause());
+        this.#error = explainDestination(reason, phase, await this.#paused.pause());
         this.#status.leaveFor('postcopy-paused');
         return false;
       case 'complete':
         return false; // the source may come back to ask
       default:
-        return assertNever(this.#incoming.phase);
+        return assertNever(phase);
     }
   }
 
@@ -294,15 +279,6 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
         ? reason
         : new MigrationError('ERR_DISCARDED', reason.message, { cause: reason });
     this.#status.leaveFor('failed');
-  }
-
-  /** @param unjournalled why there is no journal, where there should be one. */
-  #explain(reason: Error, unjournalled: Error | undefined): MigrationError {
-    if (reason instanceof MigrationError && unjournalled === undefined) return reason;
-    const unrun = this.#incoming.phase === 'loaded';
-    const code = unrun ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
-    const more = unjournalled === undefined ? '' : `; not in the journal: ${unjournalled.message}`;
-    return new MigrationError(code, reason.message + more, { cause: reason });
   }
 
   get #handshakeMillis(): number {

@@ -18,3 +18,19 @@ export function explainSource(
   const code = codes[status] ?? (handedOver ? 'ERR_RUN_UNCONFIRMED' : 'ERR_PEER_LOST');
   return new MigrationError(code, error.message, { cause: error });
 }
+
+/**
+ * As `explainSource`, of a guest that has arrived, or all of it but the order to run.
+ *
+ * @param unjournalled why there is no journal, where there should be one.
+ */
+export function explainDestination(
+  reason: Error,
+  phase: 'loaded' | 'running',
+  unjournalled: Error | undefined,
+): MigrationError {
+  if (reason instanceof MigrationError && unjournalled === undefined) return reason;
+  const code = phase === 'loaded' ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
+  const more = unjournalled === undefined ? '' : `; not in the journal: ${unjournalled.message}`;
+  return new MigrationError(code, reason.message + more, { cause: reason });
+}

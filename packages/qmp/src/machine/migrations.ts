@@ -7,7 +7,7 @@ import {
   type PageMap,
   pageMap,
   type SignedReceipt,
-  SourceMigration,
+  type SourceMigration,
 } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
@@ -17,9 +17,9 @@ import { newIncoming } from './incoming.ts';
 import { MigrationSettings } from './migration-settings.ts';
 import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
 import { handOut } from './receipt.ts';
-import { inProgress, refuse } from './refusals.ts';
+import { inProgress, isElsewhere, nothingToPause, refuse } from './refusals.ts';
 import type { RunControl } from './run-control.ts';
-import { tellDifference, tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
+import { newOutgoing, tellOutgoing, type ToldEvent } from './outgoing.ts';
 
 /**
  * The migrations of one guest: it may arrive by one and leave by another, never both at once. What
@@ -116,25 +116,20 @@ export class Migrations {
   async start(address: Address): Promise<void> {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
-    if (this.hasLeft) {
-      throw refuse("Can't migrate the vm that was paused due to previous migration");
-    }
+    if (this.hasLeft) throw isElsewhere();
     using _memory = await this.dirtyRate.hold();
     const [blocked] = this.#blockers.look();
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
-    const outgoing = new SourceMigration(this.#control.engineGuest(), {
-      capabilities: this.settings.capabilities,
-      parameters: this.settings.parameters,
-      uuid: this.#options.uuid,
-    });
-    tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
+    const guest = this.#control.engineGuest();
+    const outgoing = newOutgoing(guest, this.settings, this.#options);
     outgoing.on('status', (status) => {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
-      this.#tell('MIGRATION', { status });
-      tellDifference(outgoing, (event, data) => this.#tell(event, data));
+    });
+    tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
+    outgoing.on('status', (status) => {
       if (!isRunning(status)) this.#owner.ended();
     });
     this.#outgoing = outgoing;
@@ -170,12 +165,7 @@ export class Migrations {
 
   pause(): void {
     const migration = this.#outgoing ?? this.#incoming;
-    if (migration === undefined) {
-      throw refuse(
-        'migrate-pause is currently only supported during postcopy-active or postcopy-recover ' +
-          'state, and there is no migration',
-      );
-    }
+    if (migration === undefined) throw nothingToPause();
     migration.pause();
   }
 

@@ -7,3 +7,15 @@ export function inProgress(): QmpError {
 export function refuse(desc: string): QmpError {
   return new QmpError('GenericError', desc);
 }
+
+export function nothingToPause(): QmpError {
+  return refuse(
+    'migrate-pause is currently only supported during postcopy-active or postcopy-recover ' +
+      'state, and there is no migration',
+  );
+}
+
+/** The guest was given away. */
+export function isElsewhere(): QmpError {
+  return refuse("Can't migrate the vm that was paused due to previous migration");
+}
