@@ -10,6 +10,13 @@ import { fast } from '../support/parameters.ts';
 import { Random } from '../support/seed.ts';
 import { within } from '../support/wait.ts';
 
+interface Signed {
+  readonly receipt: {
+    readonly capabilities: readonly string[];
+    readonly 'ram-digests'?: readonly { readonly block: string; readonly digest: string }[];
+  };
+}
+
 /** The guest runs at the destination and has fetched so many pages by touching them. */
 async function untilFaulted(guest: GuestProcess, faults: number): Promise<void> {
   const looking = async (): Promise<void> => {
@@ -115,6 +122,23 @@ test('with page channels and compression, these are agreed on still', async () =
     await pauseBoth(pair);
     await killAndTakeUp(pair, 'second');
     await expectWholeGuest(pair);
+  });
+});
+
+test('with checksums and digests, these are agreed on still, and hold', async () => {
+  await withJournal({ workload: 'random', vcpus: 2 }, async (pair) => {
+    await pair.source.setCapabilities({ 'x-checksum': true, 'x-ram-digest': true });
+    await pair.untilPostcopyActive();
+    await untilFaulted(pair.destination, 50);
+    await pauseBoth(pair);
+    const second = await killAndTakeUp(pair, 'second');
+    await expectWholeGuest(pair);
+    expect(await pair.source.errorDescription()).toBeUndefined();
+    const { receipt: ours } = await pair.source.execute<Signed>('x-query-migration-receipt');
+    const { receipt: theirs } = await second.execute<Signed>('x-query-migration-receipt');
+    expect(ours['ram-digests']).toMatchObject([{ block: 'pc.ram' }, { block: 'vga.vram' }]);
+    expect(theirs['ram-digests']).toEqual(ours['ram-digests']);
+    expect(theirs.capabilities).toEqual(expect.arrayContaining(['x-checksum', 'x-ram-digest']));
   });
 });
 

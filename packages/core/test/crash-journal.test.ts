@@ -14,8 +14,12 @@ const state: PausedState = {
   pageChannels: 2,
   takesCompressed: true,
   heartbeatMillis: 1000,
+  capabilities: ['x-checksum'],
   device: Uint8Array.of(4, 5),
-  blocks: [{ id: 'pc.ram', byteLength: 8192, received: Uint8Array.of(1) }],
+  blocks: [
+    { id: 'pc.ram', byteLength: 8192, received: Uint8Array.of(1), sums: Uint8Array.of(6, 7) },
+    { id: 'rom', byteLength: 4096, received: Uint8Array.of(0) },
+  ],
 };
 
 function paused(): string {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { checksumOf } from '@godwit/transport';
 import { BlockBytes } from './block-bytes.ts';
@@ -48,6 +49,18 @@ export class PageSums {
     const { pageBytes } = this.#blocks[block] as RamBlock;
     this.#zeroSum ??= checksumOf(new Uint8Array(pageBytes));
     (this.#sums[block] as Uint32Array).fill(this.#zeroSum, first, first + count);
+  }
+
+  /** As they are now, for another process. */
+  bytesOf(block: number): Uint8Array {
+    return new Uint8Array(new Uint32Array(this.#sums[block] as Uint32Array).buffer);
+  }
+
+  /** @param bytes of `bytesOf`. */
+  restore(block: number, bytes: Uint8Array): void {
+    const sums = this.#sums[block] as Uint32Array;
+    assert.equal(bytes.byteLength, sums.byteLength);
+    new Uint8Array(sums.buffer).set(bytes);
   }
 
   /** Of each block: SHA-256 of its sums, little-endian; once every page is noted. */

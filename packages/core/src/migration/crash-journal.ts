@@ -24,6 +24,7 @@ export interface PausedState {
   readonly takesCompressed: boolean;
   /** What the source has asked for when it began; it is not said again. */
   readonly heartbeatMillis: number;
+  readonly capabilities: readonly string[];
   readonly device: Uint8Array;
   readonly blocks: readonly JournalBlock[];
 }
@@ -33,6 +34,8 @@ export interface JournalBlock {
   readonly byteLength: number;
   /** One bit per page, least significant first. */
   readonly received: Uint8Array;
+  /** With `x-ram-digest`: `PageSums` of the pages that are received. */
+  readonly sums?: Uint8Array | undefined;
 }
 
 const VERSION = 1;
@@ -79,8 +82,8 @@ export class CrashJournal {
       migrationId: toBase64(migrationId),
       secret: toBase64(secret),
       device: toBase64(device),
-      blocks: blocks.map(({ id, byteLength, received }) => {
-        return { id, byteLength, received: toBase64(received) };
+      blocks: blocks.map(({ id, byteLength, received, sums }) => {
+        return { id, byteLength, received: toBase64(received), sums: sums && toBase64(sums) };
       }),
     };
     const digest = digestOf(content);
@@ -111,7 +114,7 @@ interface JournalContent extends Omit<PausedState, 'migrationId' | 'secret' | 'd
   readonly migrationId: string;
   readonly secret: string;
   readonly device: string;
-  readonly blocks: readonly { id: string; byteLength: number; received: string }[];
+  readonly blocks: readonly { id: string; byteLength: number; received: string; sums?: string }[];
 }
 
 function readJournal(path: string, boot: string): PausedState | undefined {
@@ -132,8 +135,9 @@ function readJournal(path: string, boot: string): PausedState | undefined {
     migrationId: fromBase64(content.migrationId),
     secret: fromBase64(content.secret),
     device: fromBase64(content.device),
-    blocks: content.blocks.map(({ id, byteLength, received }) => {
-      return { id, byteLength, received: fromBase64(received) };
+    blocks: content.blocks.map(({ id, byteLength, received, sums }) => {
+      const summed = sums === undefined ? undefined : fromBase64(sums);
+      return { id, byteLength, received: fromBase64(received), sums: summed };
     }),
   };
 }

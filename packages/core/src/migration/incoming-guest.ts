@@ -1,4 +1,5 @@
 import { ChannelError, type ControlMessage, type ReceivedProof } from '@godwit/transport';
+import type { Capability } from '../capabilities.ts';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import { emptyRam } from '../memory/guest-ram.ts';
@@ -79,13 +80,18 @@ export class IncomingGuest {
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#threads.heartbeatMillis = start.heartbeat ?? 0;
     this.#threads.gate.takesCompressed = start.compression !== undefined;
-    this.#threads.gate.checks = hasCapability(start, 'x-checksum');
-    const mayComeByPostcopy = hasCapability(start, 'postcopy-ram');
-    this.#threads.gate.setDigests(hasCapability(start, 'x-ram-digest'), mayComeByPostcopy);
+    this.agree(start.caps);
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
-    this.capabilities = start.caps;
     return undefined;
+  }
+
+  /** On what holds for every link of the migration, before one is read. */
+  agree(capabilities: readonly string[]): void {
+    const has = (name: Capability): boolean => capabilities.includes(name);
+    this.capabilities = capabilities;
+    this.#threads.gate.checks = has('x-checksum');
+    this.#threads.gate.setDigests(has('x-ram-digest'), has('postcopy-ram'));
   }
 
   /** Pages may be missing from here on; the receiving thread has registered the ranges. */

@@ -150,9 +150,12 @@ export class PausedGuest {
     this.#isRestored = true;
     this.#isJournalled = true;
     await guest.freeze?.(() => false);
-    for (const [index, { received }] of left.blocks.entries()) {
+    for (const [index, { received, sums }] of left.blocks.entries()) {
       threads.received.restore(index, received);
+      if (sums !== undefined) threads.sums.restore(index, sums);
     }
+    incoming.agree(left.capabilities);
+    if (threads.gate.checks) await threads.fault.call('seal', undefined);
     await threads.preparePostcopy();
     await threads.preparePageChannels(left.pageChannels);
     threads.gate.takesCompressed = left.takesCompressed;
@@ -179,10 +182,13 @@ export class PausedGuest {
       pageChannels: threads.gate.pageChannels,
       takesCompressed: threads.gate.takesCompressed,
       heartbeatMillis: threads.heartbeatMillis,
+      capabilities: incoming.capabilities,
       device,
       blocks: guest.ram.map(({ id, byteLength }, index) => {
         const received = (threads.received.bitmaps[index] as PageBitmap).toBytes();
-        return { id, byteLength, received };
+        // After what is received: a page is summed up before.
+        const sums = threads.gate.sumsPages ? threads.sums.bytesOf(index) : undefined;
+        return { id, byteLength, received, sums };
       }),
     };
   }
