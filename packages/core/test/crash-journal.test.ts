@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { CrashJournal, type PausedState } from '../src/migration/crash-journal.ts';
@@ -80,4 +81,21 @@ test.each([
   const path = paused();
   rewrite(path, change);
   expect(reading(path)).toThrow(why);
+});
+
+test('a journal that the disk takes a part of is not written, and the one before stays', () => {
+  const path = paused();
+  const before = readFileSync(path);
+  // RLIMIT_FSIZE does what a full disk does: one write is cut short, the next one fails.
+  const module = JSON.stringify(import.meta.resolve('../dist/migration/crash-journal.js'));
+  const program = `
+    import { CrashJournal } from ${module};
+    const journal = new CrashJournal(${JSON.stringify(path)});
+    journal.pause({ ...journal.left, device: new Uint8Array(64 * 1024) });
+  `;
+  const inShell = ['-c', 'ulimit -f 16; exec "$@"', 'sh', process.execPath];
+  const running = (): unknown =>
+    execFileSync('sh', [...inShell, '--input-type=module', '-e', program], { stdio: 'pipe' });
+  expect(running).toThrow(/EFBIG/);
+  expect(readFileSync(path)).toEqual(before);
 });

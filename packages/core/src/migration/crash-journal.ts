@@ -6,7 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { MigrationError } from '../errors.ts';
@@ -99,7 +99,7 @@ export class CrashJournal {
     const temporary = `${this.#path}.new`;
     const descriptor = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(descriptor, JSON.stringify(document));
+      writeFileSync(descriptor, JSON.stringify(document)); // all of it, where one write takes a part
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
