@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { pageBytes } from '@godwit/posix';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Guest } from '../src/guest.ts';
 import { CrashJournal, type PausedState } from '../src/migration/crash-journal.ts';
 import { DestinationMigration } from '../src/migration/destination.ts';
 import { parameters, QuietGuest } from './hand-made-peer.ts';
@@ -50,6 +52,37 @@ test('a guest whose RAM ends with its process, or that cannot be frozen, has no 
   expect(() => new DestinationMigration(still, options)).toThrow(/RAM in files/);
   const inFile = new QuietGuest(realRam([1], `file:${newFolder('/dev/shm')}/ram`), false);
   expect(() => new DestinationMigration(inFile, options)).toThrow(/`freeze` and `thaw`/);
+});
+
+/** A guest that can be taken up, and what a process has left of it. */
+function leftGuest(): { guest: Guest; journal: CrashJournal } {
+  const still = new QuietGuest(realRam([2], `file:${newFolder('/dev/shm')}/ram`), false);
+  const guest = Object.assign(still, {
+    freeze: async () => await Promise.resolve(Uint8Array.of(1)),
+    thaw: () => undefined,
+  });
+  const path = `${newFolder('/tmp')}/journal`;
+  const blocks = [{ id: 'ram0', byteLength: 2 * pageBytes, received: Uint8Array.of(1) }];
+  new CrashJournal(path).pause({ ...state, pageChannels: 0, takesCompressed: false, blocks });
+  return { guest, journal: new CrashJournal(path) };
+}
+
+test('where a guest that was left cannot be listened for at one address, another may be tried', async () => {
+  const { guest, journal } = leftGuest();
+  const options = { parameters: () => parameters, journal };
+  const destination = new DestinationMigration(guest, options);
+  onTestFinished(async () => await destination.close());
+  const nowhere = { type: 'unix', path: '/nonexistent/socket' } as const;
+  const somewhere = { type: 'tcp', host: '127.0.0.1', port: 0 } as const;
+  await expect(destination.listen(nowhere)).rejects.toThrow(/ENOENT|EACCES/);
+  await destination.listen(somewhere);
+  expect(destination.status).toBe('postcopy-paused');
+  expect((await destination.info())['x-ram']?.['received-pages']).toBe(1);
+  await destination.close();
+  const next = new DestinationMigration(guest, options);
+  onTestFinished(async () => await next.close());
+  await next.listen(somewhere);
+  expect(next.status).toBe('postcopy-paused');
 });
 
 test('no file is no guest: a migration may begin', () => {

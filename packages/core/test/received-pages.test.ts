@@ -121,3 +121,12 @@ test('what is received when some are missing is every other page, and the missin
     }),
   );
 });
+
+test('pages that are restored twice are counted once', () => {
+  const received = new ReceivedPages([40]);
+  received.addRun(0, 0, 1);
+  for (const bits of [0b0110, 0b0110]) {
+    received.restore(0, Uint8Array.of(bits, 0, 0, 0, 0));
+    expect(received.count).toBe(2);
+  }
+});

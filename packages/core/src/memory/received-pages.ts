@@ -57,8 +57,9 @@ export class ReceivedPages {
   restore(block: number, bytes: Uint8Array): void {
     const bitmap = this.bitmaps[block] as PageBitmap;
     assert.equal(bytes.byteLength, Math.ceil(bitmap.pages / 8));
+    const before = bitmap.count();
     new Uint8Array(bitmap.buffer).set(bytes);
-    Atomics.add(this.#count, 0, bitmap.count());
+    Atomics.add(this.#count, 0, bitmap.count() - before);
   }
 
   /** While nothing is added or removed. */

@@ -227,7 +227,11 @@ export class DestinationThreads {
     await Promise.all([...receivers, this.fault].map(async (thread) => await thread.end()));
     closeDescriptor(this.#eventfd);
     const { userfaultfd } = this.gate;
-    if (userfaultfd >= 0 && !isKept) closeFaultSource(userfaultfd, this.blocks);
+    if (userfaultfd >= 0 && !isKept) {
+      // Not by the close alone: the guardian's duplicate may be there for a moment longer.
+      if (this.#watching) unwatchMissing(userfaultfd, this.blocks);
+      closeFaultSource(userfaultfd, this.blocks);
+    }
     this.gate.userfaultfd = -1;
   }
 

@@ -144,7 +144,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       throw new MigrationError('ERR_STATE', `the incoming migration is already in ${this.status}`);
     }
     const left = this.#options.journal?.left;
-    if (left !== undefined) await this.#paused.restore(left);
+    if (left !== undefined && this.#incoming.phase === 'new') await this.#paused.restore(left);
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
     this.#record.address(formatAddress(bound));
     this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
@@ -288,7 +288,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   async #end(): Promise<void> {
     await this.#doorkeeper.close();
     if (this.#incoming.phase === 'discarded') this.#paused.end();
-    await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
+    // A guest that was taken up and has not gone on can be taken up again, in this process as well.
+    const mayTouch = this.ownsGuest && !this.#paused.isUntouched;
+    await this.#threads.end({ keepUserfaultfd: mayTouch && this.#threads.isWatching });
     this.#lifeline.release();
     this.#tellEnd();
   }

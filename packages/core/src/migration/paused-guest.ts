@@ -35,7 +35,6 @@ export class PausedGuest {
   #isJournalled = false;
   /** It is being stopped by us, not by its user. */
   #isFreezing = false;
-  /** Taken over from another process: it has never run in this one. */
   #isRestored = false;
   #isStopped = false;
   /** The user has stopped the guest, and the journal says so; pages come all the same. */
@@ -46,6 +45,11 @@ export class PausedGuest {
 
   constructor(parts: PausedGuestParts) {
     this.#parts = parts;
+  }
+
+  /** Taken over from another process, and it has stood still in this one. */
+  get isUntouched(): boolean {
+    return this.#isRestored;
   }
 
   /** How pages are taken that come on a new link, before `goOn`. */
