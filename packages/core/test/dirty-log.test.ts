@@ -221,6 +221,13 @@ test('more regions than one scan holds are all told', () => {
   expect(tracked.sync()).toEqual([[]]);
 });
 
+test('whoever opens a log of long files can do something else now and then', () => {
+  const blocks = realRam([16 * 1024], `file:${newFolder('/dev/shm')}/ram`);
+  let times = 0;
+  new PagemapDirtyLog(blocks, () => (times += 1))[Symbol.dispose]();
+  expect(times).toBe(4); // of 64 MiB
+});
+
 test('a block that is not mapped is an error, and no descriptor stays open', () => {
   const [block] = realRam([PAGES]) as [RamBlock];
   const before = descriptorCount();

@@ -40,6 +40,9 @@ export interface DirtyLog extends Disposable {
 
 const REGIONS_PER_SCAN = 4096;
 
+/** What is locked in one system call: of a file on a disk all of it is read. */
+const LOCK_BYTES = 16 * 1024 * 1024;
+
 /**
  * The kernel write-protects pages and lifts the protection by itself at the first write (userfaultfd,
  * WP_ASYNC); PAGEMAP_SCAN tells which and protects them again.
@@ -53,12 +56,15 @@ export class PagemapDirtyLog implements DirtyLog {
   #synced = false;
   readonly #scanner = new PagemapScanner(REGIONS_PER_SCAN);
 
-  /** @throws {SystemError} where the kernel lacks WP_ASYNC or refuses userfaultfd. */
-  constructor(blocks: readonly RamBlock[]) {
+  /**
+   * @param between called now and then while it is opened, which may take long.
+   * @throws {SystemError} where the kernel lacks WP_ASYNC or refuses userfaultfd.
+   */
+  constructor(blocks: readonly RamBlock[], between: () => void = () => undefined) {
     this.#blocks = blocks;
     this.#pagemap = openPagemap();
     try {
-      lockFiles(blocks);
+      lockFiles(blocks, between);
       this.#userfaultfd = openProtecting(blocks);
     } catch (error) {
       unlockFiles(blocks);
@@ -170,16 +176,23 @@ function openProtecting(blocks: readonly RamBlock[]): number {
  *
  * @throws {MigrationError} `ERR_SETUP`: the host does not let us.
  */
-function lockFiles(blocks: readonly RamBlock[]): void {
-  for (const { id, address, byteLength, descriptor } of blocks) {
-    if (descriptor === undefined) continue;
-    try {
-      lockPages(address, byteLength);
-    } catch (cause) {
-      const why = `${(cause as Error).message}; raise RLIMIT_MEMLOCK (ulimit -l)`;
-      const message = `RAM block '${id}' cannot be kept in memory while it is migrated: ${why}`;
-      throw new MigrationError('ERR_SETUP', message, { cause });
+function lockFiles(blocks: readonly RamBlock[], between: () => void): void {
+  for (const block of blocks) {
+    if (block.descriptor === undefined) continue;
+    for (let at = 0; at < block.byteLength; at += LOCK_BYTES) {
+      lockPart(block, at);
+      between();
     }
+  }
+}
+
+function lockPart({ id, address, byteLength }: RamBlock, at: number): void {
+  try {
+    lockPages(address + at, Math.min(LOCK_BYTES, byteLength - at));
+  } catch (cause) {
+    const why = `${(cause as Error).message}; raise RLIMIT_MEMLOCK (ulimit -l)`;
+    const message = `RAM block '${id}' cannot be kept in memory while it is migrated: ${why}`;
+    throw new MigrationError('ERR_SETUP', message, { cause });
   }
 }
 

@@ -13,15 +13,21 @@ const PAGES_PER_SUM = 256;
  * For a thread that may touch every page, of a guest that stands still.
  *
  * @param present pages that exist; the others are zero and not read. Left out, all are read.
+ * @param between called after each sum: all of them together may take long.
  */
 export function ramDigests(
   blocks: readonly RamBlock[],
   present?: readonly PageBitmap[],
+  between: () => void = () => undefined,
 ): Uint8Array[] {
-  return blocks.map((block, i) => digestOf(block, present?.[i]));
+  return blocks.map((block, i) => digestOf(block, present?.[i], between));
 }
 
-function digestOf(block: RamBlock, present: PageBitmap | undefined): Uint8Array {
+function digestOf(
+  block: RamBlock,
+  present: PageBitmap | undefined,
+  between: () => void,
+): Uint8Array {
   const bytes = new BlockBytes(block);
   const pages = block.byteLength / block.pageBytes;
   const sums = new DataView(new ArrayBuffer(Math.ceil(pages / PAGES_PER_SUM) * 4));
@@ -34,6 +40,7 @@ function digestOf(block: RamBlock, present: PageBitmap | undefined): Uint8Array 
       continue;
     }
     const sum = bytes.checksum(first, count);
+    between();
     if (isAbsent && count === PAGES_PER_SUM) zeroSum = sum;
     sums.setUint32(at, sum, true);
   }

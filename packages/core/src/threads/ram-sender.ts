@@ -77,7 +77,7 @@ serveThread<RamSenderCommands>({
     beatWhenIdle();
   },
   track() {
-    dirtyLog = openDirtyLog(blocks);
+    dirtyLog = openDirtyLog(blocks, beat);
     for (const bitmap of dirty) bitmap.fill();
     dirtyLog.sync(dirty, present);
     counters.add('syncs', 1);
@@ -105,7 +105,7 @@ serveThread<RamSenderCommands>({
     for (const frame of frames) write(frame);
   },
   digest() {
-    return ramDigests(blocks, present);
+    return ramDigests(blocks, present, beat);
   },
   seal() {
     heartbeat.seal();
@@ -249,6 +249,11 @@ function pagesPerClaim(order: TransferOrder): number {
 function batchBytes(order: TransferOrder): number {
   const max = order.rate === 'postcopy' ? BATCH_BYTES_POSTCOPY : BATCH_BYTES;
   return pacer.batchBytes(bandwidth(order), 1, max);
+}
+
+/** Within a command that may take long; between two frames. */
+function beat(): void {
+  heartbeat.beat(performance.now());
 }
 
 /** Between two commands; a transfer sees to it by itself. */
