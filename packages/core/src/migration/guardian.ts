@@ -55,6 +55,7 @@ export class Guardian {
   #words = -1;
   /** One of the main thread's own: nobody serves the guest, and that is as it should be. */
   #hold = -1;
+  #isReleased = false;
   #lost = 0;
   #looking: NodeJS.Timeout | undefined;
 
@@ -76,6 +77,7 @@ export class Guardian {
    */
   async start(userfaultfd: number, adopt: (writer: number) => Promise<number>): Promise<void> {
     const { reader, writer } = createPipe();
+    this.#isReleased = false;
     try {
       const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', String(process.pid)], {
         // A group of its own: what the terminal sends is for the engine.
@@ -91,9 +93,11 @@ export class Guardian {
       if (child.pid === undefined) await failed;
       child.once('exit', () => this.#ended(child));
       this.#child = child;
-      this.#words = await adopt(writer);
-      this.#lookAfter(userfaultfd);
+      const words = await adopt(writer);
       this.error = undefined;
+      if (this.#isReleased) return void writeSync(writer, RELEASE); // meanwhile
+      this.#words = words;
+      this.#lookAfter(userfaultfd);
     } catch (error) {
       writeSync(writer, RELEASE); // where it runs already, what follows is no end of the engine
       this.error = error as Error;
@@ -106,6 +110,7 @@ export class Guardian {
   /** The userfaultfd may go; at once, also while the process ends. */
   release(): void {
     clearInterval(this.#looking);
+    this.#isReleased = true;
     if (this.#words < 0) return;
     const words = this.#hold < 0 ? this.#words : this.#hold;
     this.#words = -1;
