@@ -1,14 +1,15 @@
-import {
-  closeDescriptor,
-  setSocketBuffers,
-  setUnsentMax,
-  shutdownSocket,
-  SystemError,
-} from '@godwit/posix';
+import { closeDescriptor, shutdownSocket } from '@godwit/posix';
 import type { Role } from './framing/opening.ts';
+import { limitUnread, limitUnsent } from './socket-limits.ts';
 
-/** errno of an option that this kind of socket does not have. */
-const EOPNOTSUPP = 95;
+/** What carries a channel on, where its descriptor is not the connection itself: TLS. */
+interface Carrier {
+  /** Of what is behind the descriptor. */
+  limitUnsent(byteLength: number): void;
+  limitUnread(byteLength: number): void;
+  /** Resolves when all of it is closed. */
+  readonly ended: Promise<void>;
+}
 
 /**
  * An opened connection as the page loops use it: a blocking descriptor and what it is for.
@@ -21,12 +22,19 @@ export class Channel implements Disposable {
   readonly descriptor: number;
   readonly role: Role;
   readonly epoch: number;
+  readonly #carrier: Carrier | undefined;
   #closed = false;
 
-  constructor(descriptor: number, role: Role, epoch: number) {
+  constructor(descriptor: number, role: Role, epoch: number, carrier?: Carrier) {
     this.descriptor = descriptor;
     this.role = role;
     this.epoch = epoch;
+    this.#carrier = carrier;
+  }
+
+  /** After `close`: resolves when what was written has left, or was given up, and nothing is left open. */
+  get ended(): Promise<void> {
+    return this.#carrier?.ended ?? Promise.resolve();
   }
 
   /**
@@ -34,12 +42,8 @@ export class Channel implements Disposable {
    * waits instead. Of a Unix socket it is the size of the buffer.
    */
   limitUnsent(byteLength: number): void {
-    try {
-      setUnsentMax(this.descriptor, byteLength);
-    } catch (error) {
-      if (!(error instanceof SystemError) || error.errno !== EOPNOTSUPP) throw error;
-      setSocketBuffers(this.descriptor, { sendBytes: byteLength });
-    }
+    limitUnsent(this.descriptor, byteLength);
+    this.#carrier?.limitUnsent(byteLength);
   }
 
   /**
@@ -47,7 +51,8 @@ export class Channel implements Disposable {
    * cannot take back out of our buffer are in front of what it sends next.
    */
   limitUnread(byteLength: number): void {
-    setSocketBuffers(this.descriptor, { receiveBytes: byteLength });
+    limitUnread(this.descriptor, byteLength);
+    this.#carrier?.limitUnread(byteLength);
   }
 
   /** Wakes every thread that is blocked on it, at both ends; idempotent, safe at any time. */

@@ -15,8 +15,10 @@ import {
   PROOF_BYTES,
   PROTOCOL_VERSION,
 } from './framing/opening.ts';
-import { OpeningSocket } from './opening-socket.ts';
+import { OpeningAttempt } from './opening-attempt.ts';
 import { answerProof, helloProof, isSameProof, type Session } from './session.ts';
+import type { ListenSecurity } from './tls/credentials.ts';
+import { TlsPump } from './tls/pump.ts';
 
 /** What the owner of the session says to a hello, before its proof is checked. */
 export type Admission =
@@ -31,6 +33,12 @@ export interface ListenOptions {
   /** A connection that was refused: counted and logged by whoever cares, never fatal. */
   readonly onRefused?: (error: ChannelError) => void;
   readonly timeoutMillis: number;
+  /**
+   * Asked for each connection: how it must be secured; undefined, it is in the clear.
+   *
+   * @throws {ChannelError} it cannot be: the connection is refused.
+   */
+  readonly security?: () => ListenSecurity | undefined;
 }
 
 /** Openings under way at once; one more drops the oldest, so that idle strangers keep nobody out. */
@@ -40,7 +48,7 @@ const PENDING_MAX = 64;
 export class Listener {
   readonly #server: Server;
   readonly #options: ListenOptions;
-  readonly #pending = new Set<OpeningSocket>();
+  readonly #pending = new Set<OpeningAttempt>();
   /** With the port that the system chose, where the caller gave 0. */
   readonly address: Address;
 
@@ -82,7 +90,7 @@ export class Listener {
   }
 
   async #greet(socket: Socket): Promise<void> {
-    const opening = new OpeningSocket(socket);
+    const opening = new OpeningAttempt(socket);
     this.#pending.add(opening);
     this.#dropOldest();
     const { timeoutMillis } = this.#options;
@@ -90,7 +98,7 @@ export class Listener {
       opening.destroy(new ChannelError('ERR_TIMEOUT', `no hello within ${timeoutMillis} ms`));
     }, timeoutMillis);
     try {
-      await this.#open(opening);
+      await this.#open(opening, await this.#secure(opening, socket));
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
       opening.destroy(error);
@@ -101,7 +109,21 @@ export class Listener {
     }
   }
 
-  async #open(opening: OpeningSocket): Promise<void> {
+  /** @returns the connection, or what is inside of it. @throws {ChannelError} */
+  async #secure(attempt: OpeningAttempt, socket: Socket): Promise<Socket> {
+    const security = this.#options.security?.();
+    if (security === undefined) return socket;
+    const inside = await attempt.secure(TlsPump.server(socket, security.credentials));
+    const { isAuthorized } = security;
+    const { identity } = inside;
+    if (isAuthorized === undefined) return inside.socket;
+    if (identity !== undefined && isAuthorized(identity)) return inside.socket;
+    const who = identity ?? 'somebody who has not proved a name';
+    throw new ChannelError('ERR_TLS', `TLS authz check for ${who} is denied`);
+  }
+
+  async #open(attempt: OpeningAttempt, socket: Socket): Promise<void> {
+    const opening = attempt.open(socket);
     const greetingNonce = randomBytes(NONCE_BYTES);
     const versions = { versionMin: PROTOCOL_VERSION, versionMax: PROTOCOL_VERSION };
     opening.write(encodeGreeting({ ...versions, nonce: greetingNonce }));
@@ -115,7 +137,7 @@ export class Listener {
     }
     const subject = { ...hello, greetingNonce, helloNonce: hello.nonce };
     const proof = answerProof(admission.session, subject);
-    const channel = new Channel(opening.detach(), hello.role, hello.epoch);
+    const channel = new Channel(opening.detach(), hello.role, hello.epoch, attempt.pump);
     // A fresh connection's buffer holds these few bytes: the write cannot block.
     const answer = { status: 'accepted', epoch: admission.epoch, proof, reason: '' } as const;
     try {
