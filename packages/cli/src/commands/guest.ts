@@ -1,4 +1,4 @@
-import type { MemoryMode, RamBacking } from '@godwit/core';
+import type { MemoryMode, RamBacking, SecurityObject } from '@godwit/core';
 import { type Workload, workloads } from '@godwit/guest';
 import { probeMemory } from '@godwit/posix';
 import { type Address, ChannelError, parseAddress } from '@godwit/transport';
@@ -6,6 +6,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { startGuestProcess } from '../guest-process.ts';
 import { checkPageRate, checkSize } from '../option-values.ts';
+import { parseQmpAddress } from '../qmp-address.ts';
+import { objectOption, securityObjects } from '../object-option.ts';
 import { teach } from '../teach.ts';
 import { chooseMemoryMode } from '../memory-mode.ts';
 
@@ -22,6 +24,7 @@ interface GuestOptions {
   readonly memoryMode?: MemoryMode;
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
+  readonly object?: readonly SecurityObject[];
   readonly paused?: true;
   readonly json?: true;
 }
@@ -51,7 +54,7 @@ export function registerGuest(program: Command): void {
     .addOption(memoryModeOption())
     .requiredOption(
       '--qmp <address>',
-      'where it answers QMP: unix:PATH or tcp:HOST:PORT; may be repeated',
+      'where it answers QMP: unix:PATH or tcp:HOST:PORT[,tls-creds=ID][,tls-authz=ID][,insecure=on]; may be repeated',
       addQmpAddress,
     )
     .option(
@@ -59,6 +62,7 @@ export function registerGuest(program: Command): void {
       'the guest comes from there; defer: migrate-incoming',
       checkIncoming,
     )
+    .addOption(objectOption())
     .option('--paused', 'it waits for cont')
     .option('--json', 'say where it listens as one JSON line')
     .action(runGuest);
@@ -93,10 +97,11 @@ export function memoryModeOption(): Option {
 
 async function runGuest(options: GuestOptions): Promise<void> {
   const { memory, memoryMode, uuid, incoming, paused = false, json = false, ...rest } = options;
+  const security = await securityObjects(rest.object);
   const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
   if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
   const memoryOptions = { memoryBytes: memory, memoryMode: mode };
-  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused, json });
+  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused, json, security });
 }
 
 /** What range a number must be in, the guest says. */
@@ -123,7 +128,7 @@ function checkBacking(text: string): RamBacking {
 }
 
 function addQmpAddress(text: string, before: readonly string[] = []): readonly string[] {
-  checkAddress(text);
+  parseQmpAddress(text, ['tls-creds', 'tls-authz', 'insecure']);
   return [...before, text];
 }
 

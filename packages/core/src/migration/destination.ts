@@ -1,6 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { exitGroup } from '@godwit/posix';
-import { type Address, assertNever, type Channel, ChannelError } from '@godwit/transport';
+import {
+  type Address,
+  assertNever,
+  type Channel,
+  ChannelError,
+  type ListenSecurity,
+  SecurityObjects,
+} from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
@@ -27,6 +34,8 @@ export interface DestinationOptions {
   readonly blocktime?: boolean;
   /** Page channels to be ready for while nobody waits; the source decides how many there are; default 0. */
   readonly pageChannels?: number;
+  /** What the parameters `tls-creds` and `tls-authz` name; left out, nothing is there to be named. */
+  readonly security?: SecurityObjects | undefined;
   /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
   readonly switchoverReady?: SwitchoverReady | undefined;
 }
@@ -58,6 +67,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
+  #lastLinkEnded: Promise<unknown> = Promise.resolve();
   #tellEnd: () => void = () => undefined;
 
   constructor(guest: Guest, options: DestinationOptions) {
@@ -68,7 +78,9 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#doorkeeper = new Doorkeeper({
       phase: () => this.#incoming.phase,
       pageChannels: () => this.#threads.gate.pageChannels,
+      security: () => this.#security(),
     });
+    this.#doorkeeper.onRefused = (reason) => this.#noteRefusal(reason);
     this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
       this.#threads.wakeFaultThread();
@@ -202,6 +214,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       reason = error instanceof MigrationError ? error : (link.lost ?? (error as Error));
     }
     await link.close();
+    this.#lastLinkEnded = link.ended;
     this.#link = undefined;
     await conversation.completeIfDone(); // the link may have died after its last page
     if (this.#incoming.phase === 'complete') this.#error = undefined;
@@ -257,6 +270,19 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     return new MigrationError(code, reason.message, { cause: reason });
   }
 
+  /** As the parameters ask for it when a connection comes. */
+  #security(): ListenSecurity | undefined {
+    const { 'tls-creds': credsId, 'tls-authz': authzId } = this.#options.parameters();
+    const objects = this.#options.security ?? new SecurityObjects();
+    return objects.forListening({ credsId, authzId });
+  }
+
+  /** Whoever set up TLS reads here why a source does not get in. */
+  #noteRefusal(reason: ChannelError): void {
+    const isAboutTls = reason.code === 'ERR_TLS' || reason.code === 'ERR_CREDENTIALS';
+    if (isAboutTls && this.#incoming.phase === 'new') this.#error = reason;
+  }
+
   get #handshakeMillis(): number {
     return this.#options.parameters()['x-handshake-timeout'];
   }
@@ -264,6 +290,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   async #end(): Promise<void> {
     await this.#doorkeeper.close();
     await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
+    await this.#lastLinkEnded;
     this.#lifeline.release();
     this.#tellEnd();
   }

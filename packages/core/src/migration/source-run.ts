@@ -21,6 +21,7 @@ import {
 import { PreSwitchover } from './pre-switchover.ts';
 import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
 import {
+  dialling,
   handshake,
   pageChannels,
   type SourceContext,
@@ -110,6 +111,7 @@ export class SourceRun {
     } finally {
       clearTimeout(this.#grace);
       await this.#threads.end();
+      await this.#link?.ended;
       this.#lifeline.release();
     }
   }
@@ -198,7 +200,7 @@ export class SourceRun {
 
   async #dial(address: Address, opening: { newSession: boolean }): Promise<void> {
     this.nextLink.dialled(address);
-    const options = { ...handshake(this.#waits()), ...opening };
+    const options = { ...dialling(this.#waits()), ...opening };
     const main = await dialMain(address, this.#session, options);
     this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
   }
@@ -276,8 +278,9 @@ export class SourceRun {
     this.#status.leaveFor('failed');
   }
 
-  #waits(): { parameters: () => Parameters; signal: AbortSignal } {
-    return { parameters: () => this.#parameters, signal: this.#attempt.signal };
+  #waits(): Pick<SourceContext, 'parameters' | 'signal' | 'security'> {
+    const { security } = this.#options;
+    return { parameters: () => this.#parameters, signal: this.#attempt.signal, security };
   }
 
   #context(): SourceContext {

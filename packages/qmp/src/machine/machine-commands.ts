@@ -2,6 +2,7 @@ import type { CommandTable } from '../command-table.ts';
 import { dirtyRateCommands } from './dirty-rate-commands.ts';
 import { guestCommands } from './guest-commands.ts';
 import type { Machine } from './machine.ts';
+import { objectCommands } from './object-commands.ts';
 import { migrationCommands } from './migration-commands.ts';
 import { settingsCommands } from './settings-commands.ts';
 import { yankCommands } from './yank-commands.ts';
@@ -14,5 +15,6 @@ export function machineCommands(machine: Machine): CommandTable {
     ...settingsCommands(machine),
     ...dirtyRateCommands(machine),
     ...yankCommands(machine),
+    ...objectCommands(machine),
   };
 }

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 
-import type { Guest } from '@godwit/core';
+import { type Guest, SecurityObjects } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 import { within } from '../deadline.ts';
@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly paused?: boolean;
   /** The guest comes from elsewhere: what QEMU calls `-incoming defer`. */
   readonly incoming?: boolean;
+  /** What is there before the first object-add; default nothing. */
+  readonly security?: SecurityObjects;
   /** Default STOP_LIMIT_MILLIS. */
   readonly stopLimitMillis?: number;
 }
@@ -72,7 +74,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.#control = new RunControl(guest, { wanted: !paused, held: incoming }, tell);
     this.migrations = new Migrations(
       this.#control,
-      { uuid, vcpus, incoming },
+      { uuid, vcpus, incoming, security: options.security ?? new SecurityObjects() },
       {
         tell,
         listening: (address) => void this.emit('listening', address),

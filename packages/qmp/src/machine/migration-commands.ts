@@ -26,6 +26,7 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       },
       async run(args) {
         const address = outgoingAddress(args);
+        migrations.settings.refuseUnlessUsable('client');
         if (args.resume === true) migrations.resume(address);
         else await migrations.start(address);
       },
@@ -43,6 +44,7 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       arguments: { ...addressArguments, 'exit-on-error': { type: 'bool', optional: true } },
       async run(args) {
         migrations.refuseListening(); // QEMU's order: the state first, the address then
+        migrations.settings.refuseUnlessUsable('server');
         await migrations.listen(incomingAddress(args), args['exit-on-error'] ?? true);
       },
     }),
@@ -51,6 +53,7 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       arguments: { uri: { type: 'str' } },
       async run({ uri }) {
         migrations.refuseRecovery();
+        migrations.settings.refuseUnlessUsable('server');
         await migrations.recoverAt(uriAddress(uri));
       },
     }),

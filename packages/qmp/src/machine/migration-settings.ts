@@ -5,6 +5,7 @@ import {
   changeParameters,
   parameterDefaults,
   type Parameters,
+  type SecurityObjects,
 } from '@godwit/core';
 
 interface SettingsOwner {
@@ -16,11 +17,14 @@ interface SettingsOwner {
 
 /** Capabilities and parameters: what the next migration is begun with; all or none of a change is made. */
 export class MigrationSettings {
+  /** What `tls-creds` and `tls-authz` may name. */
+  readonly security: SecurityObjects;
   readonly #owner: SettingsOwner;
   #capabilities: Capabilities = capabilityDefaults;
   #parameters: Parameters = parameterDefaults;
 
-  constructor(owner: SettingsOwner) {
+  constructor(owner: SettingsOwner, security: SecurityObjects) {
+    this.security = security;
     this.#owner = owner;
   }
 
@@ -35,6 +39,13 @@ export class MigrationSettings {
   changeCapabilities(changes: readonly { capability: string; state: boolean }[]): void {
     this.#owner.refuseCapabilities();
     this.#capabilities = changeCapabilities(this.#capabilities, changes);
+  }
+
+  /** @throws {ChannelError} `ERR_CREDENTIALS`: no connection could be made as the parameters ask. */
+  refuseUnlessUsable(endpoint: 'client' | 'server'): void {
+    const { 'tls-creds': credsId, 'tls-hostname': hostname } = this.#parameters;
+    if (endpoint === 'client') this.security.forDialling({ credsId, hostname });
+    else this.security.forListening({ credsId, authzId: this.#parameters['tls-authz'] });
   }
 
   /** Takes effect at once, in a running migration too. */

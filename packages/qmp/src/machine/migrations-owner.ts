@@ -1,10 +1,11 @@
-import type { DestinationInfo, SourceInfo } from '@godwit/core';
+import type { DestinationInfo, SecurityObjects, SourceInfo } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 export interface MigrationsOptions {
   readonly uuid: string | undefined;
   readonly vcpus: number;
   readonly incoming: boolean;
+  readonly security: SecurityObjects;
 }
 
 /** What query-migrate answers. */

@@ -4,6 +4,7 @@ import {
   isRunning,
   type MigrationStatus,
   type PageMap,
+  type Parameters,
   pageMap,
   SourceMigration,
 } from '@godwit/core';
@@ -42,10 +43,11 @@ export class Migrations {
     this.#options = options;
     this.#owner = owner;
     this.#isExpected = options.incoming;
-    this.settings = new MigrationSettings({
-      refuseCapabilities: () => this.#refuseDuringOutgoing(),
-      onParameters: (parameters) => this.#outgoing?.setParameters(parameters),
-    });
+    const settingsOwner = {
+      refuseCapabilities: (): void => this.#refuseDuringOutgoing(),
+      onParameters: (parameters: Parameters) => this.#outgoing?.setParameters(parameters),
+    };
+    this.settings = new MigrationSettings(settingsOwner, options.security);
     this.dirtyRate = new DirtyRate(control.engineGuest().ram, {
       settled: async () => await this.#lastEnded(),
       refuseIfUsed: () => this.#refuseIfMemoryIsUsed(),
@@ -114,6 +116,7 @@ export class Migrations {
     const outgoing = new SourceMigration(this.#control.engineGuest(), {
       capabilities: this.settings.capabilities,
       parameters: this.settings.parameters,
+      security: this.settings.security,
       uuid: this.#options.uuid,
     });
     tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
@@ -251,12 +254,11 @@ export class Migrations {
     const { settings } = this;
     const { uuid, vcpus } = this.#options;
     return new DestinationMigration(this.#control.engineGuest(), {
-      parameters: () => this.settings.parameters,
+      parameters: () => settings.parameters,
+      security: settings.security,
       uuid,
       vcpus,
-      pageChannels: this.settings.capabilities.multifd
-        ? this.settings.parameters['multifd-channels']
-        : 0,
+      pageChannels: settings.capabilities.multifd ? settings.parameters['multifd-channels'] : 0,
       // As it is when somebody asks: it may be switched on after the listening has begun.
       get blocktime() {
         return settings.capabilities['postcopy-blocktime'];
