@@ -9,12 +9,13 @@ const memoryWords: Readonly<Record<MemoryKind, string>> = {
 /** `precopy, 1 GiB, unix, idle guest, RAM preallocated, 3 runs` */
 export function describeOptions(options: MigrateBenchOptions): string {
   const { mode, memoryBytes, transport, channels, zlibLevel, workload, rate, runs } = options;
+  const tls = options.tls === undefined ? [] : ['TLS'];
   const guest = rate > 0 ? `${workload} guest at ${rate} pages/s` : `${workload} guest`;
   const memory = memoryWords[memoryKind(options)];
   const count = runs === 1 ? '1 run' : `${runs} runs`;
   const way = channels === 1 ? transport : `${transport} × ${channels}`;
   const coding = zlibLevel === undefined ? [] : [`zlib ${zlibLevel}`];
-  return [mode, formatSize(memoryBytes), way, ...coding, guest, memory, count].join(', ');
+  return [mode, formatSize(memoryBytes), way, ...tls, ...coding, guest, memory, count].join(', ');
 }
 
 /** Of the pump that migrations are compared with. */

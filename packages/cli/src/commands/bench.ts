@@ -33,6 +33,7 @@ interface CommandOptions {
   readonly channels: number;
   readonly compression?: 'zlib';
   readonly zlibLevel?: number;
+  readonly tls?: true;
   readonly workload?: Workload;
   readonly rate?: number;
   readonly runs: number;
@@ -72,6 +73,7 @@ export function registerBench(program: Command): void {
     .option('--channels <count>', 'streams of pages, 1 to 16', checkCount, 1)
     .addOption(compression.choices(['zlib']))
     .addOption(zlibLevel.argParser(checkCount).implies({ compression: 'zlib' }))
+    .option('--tls', 'encrypt every connection of the migration, with a key (PSK)')
     .addOption(workload.choices(workloads))
     .option('--rate <pages/s>', RATE, checkPageRate)
     .option('--runs <count>', 'how often; medians are shown', checkCount, 5)
@@ -127,7 +129,19 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   const coding = options.compression === undefined ? {} : { zlibLevel: options.zlibLevel ?? 1 };
-  const job = { mode, transport, channels, ...coding, workload, rate, runs, fresh, ...sizes };
+  const tls = options.tls === undefined ? {} : { tls: options.tls };
+  const job = {
+    mode,
+    transport,
+    channels,
+    ...tls,
+    ...coding,
+    workload,
+    rate,
+    runs,
+    fresh,
+    ...sizes,
+  };
   return options.peer === undefined
     ? job
     : { ...job, peer: peerOptions(options.peer, options.qemu) };
