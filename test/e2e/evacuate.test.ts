@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { GodwitCommand } from '../support/godwit-command.ts';
 import { GuestProcess } from '../support/guest-process.ts';
 import type { GuestOptions } from '../support/guest-options.ts';
@@ -80,6 +80,7 @@ function stateOf(stdout: string): State {
 }
 
 const small = { memory: '16M' };
+const WAITING = { timeout: 20_000, interval: 50 };
 
 test('five guests are moved two at a time, each to a destination that has its RAM', async () => {
   const sizes = [{ memory: '16M' }, { memory: '32M' }, small, { memory: '32M' }, small];
@@ -192,6 +193,44 @@ test('a second Ctrl-C ends at once and says what is where', async () => {
   clearInterval(interrupts);
   expect(code).toBe(1);
   expect(stderr).toMatch(/ended at once\na0: postcopy-active, owned by .*b0.qmp/);
+});
+
+test('a second Ctrl-C gives the source its own limits back, and the migration goes on', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const [source] = hosts.sources;
+  const own = { 'max-bandwidth': 77_000_000, 'max-postcopy-bandwidth': 300_000 };
+  await source?.setParameters(own);
+  const command = hosts.evacuate('--postcopy', '--bandwidth', '200K');
+  await source?.waitForStatus('postcopy-active');
+  command.interrupt();
+  await source?.runStatus();
+  // The first may not have been seen yet, and a signal that waits is not counted twice.
+  const interrupts = setInterval(() => command.interrupt(), 2_000);
+  const { code } = await command.ended();
+  clearInterval(interrupts);
+  expect(code).toBe(1);
+  expect(await source?.execute('query-migrate-parameters')).toMatchObject(own);
+  await source?.setParameters({ 'max-postcopy-bandwidth': 0 });
+  await source?.waitForStatus('completed');
+  expect(await hosts.expectOneOwnerEach()).toBe(1);
+});
+
+test('a guest that waits before its switchover is named with the command that goes on', async () => {
+  const hosts = await Hosts.start([small], [small]);
+  const [source] = hosts.sources;
+  await source?.setCapabilities({ 'pause-before-switchover': true });
+  const file = hosts.directory.file('state');
+  const command = hosts.evacuate('--json', '--state', file);
+  await source?.waitForStatus('pre-switchover');
+  await vi.waitFor(() => {
+    const [guest] = stateOf(readFileSync(file, 'utf8')).guests;
+    expect(guest?.reason).toContain(`godwit qmp --qmp ${hosts.qmp('a0')} migrate-continue`);
+  }, WAITING);
+  await source?.execute('migrate-continue', { state: 'pre-switchover' });
+  const { code, stdout } = await command.ended();
+  expect(code).toBe(0);
+  expect(stateOf(stdout).guests[0]).not.toHaveProperty('reason');
+  expect(await hosts.expectOneOwnerEach()).toBe(1);
 });
 
 test('a link lost in postcopy is recovered without anybody doing it', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { GodwitCommand } from '../support/godwit-command.ts';
-import { expectOwner, type PairOptions, withPair } from '../support/pair.ts';
+import { expectOwner, type Pair, type PairOptions, withPair } from '../support/pair.ts';
+import { SlowRelay } from '../support/slow-relay.ts';
 
 interface Figures {
   readonly passes: number;
@@ -10,6 +11,11 @@ interface Figures {
 }
 
 interface Answer {
+  readonly input: {
+    readonly bandwidth: number;
+    readonly placedBandwidth: number;
+    readonly linkFrom: string;
+  };
   readonly plan: {
     readonly use: 'precopy' | 'postcopy';
     readonly precopy: Figures & { readonly converges: boolean };
@@ -24,6 +30,8 @@ const BYTES_FACTOR = 1.5;
 const TIME_FACTOR = 2;
 /** Pages that the guest asks for are exempt from the limit: how fast it asks is a guess. */
 const POSTCOPY_TIME_FACTOR = 2.5;
+/** Nothing limits it but the processors, which others have too, and not the same share from second to second. */
+const UNLIMITED_TIME_FACTOR = 4;
 /** A downtime is a few milliseconds, of a machine that has them: a busy one makes the vCPUs wait. */
 const DOWNTIME_SLACK_MILLIS = 250;
 
@@ -78,6 +86,64 @@ test('a fast writing guest is for postcopy, and the outcome is near the predicti
   expect(outcome?.downtimeMillis).toBeLessThanOrEqual(limit);
 });
 
+/** Over this relay, or the plain link; by plan alone, with nothing said about the link. */
+async function planOver(pair: Pair, uri: string, ...more: readonly string[]): Promise<Answer> {
+  const qmp = `unix:${pair.directory.file('source.qmp')}`;
+  const how = ['--to', uri, '--then-migrate', '--json', ...more];
+  const { code, stdout, stderr } = await GodwitCommand.run('plan', '--qmp', qmp, ...how);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  await pair.waitForBoth('completed');
+  await expectOwner(pair, pair.destination);
+  return JSON.parse(stdout) as Answer;
+}
+
+const unlimited = {
+  memory: '192M',
+  workload: 'idle',
+  parameters: { 'max-bandwidth': 0, 'max-postcopy-bandwidth': 0 },
+} as const;
+const SLOW_BYTES_PER_SECOND = 40e6;
+
+test.each(['precopy', 'postcopy'] as const)(
+  'a slow link is measured as what it is, and %s over it is near the prediction',
+  async (mode) => {
+    await withPair({ ...unlimited, postcopy: true }, async (pair) => {
+      const { directory, uri: target } = pair;
+      const slow = { target, transport: 'unix', bytesPerSecond: SLOW_BYTES_PER_SECOND } as const;
+      await using relay = await SlowRelay.open({ ...slow, directory: directory.path });
+      const { input, plan, outcome } = await planOver(pair, relay.uri, '--mode', mode);
+      expect(input.linkFrom).toBe('measured');
+      expectWithin(input.bandwidth, SLOW_BYTES_PER_SECOND, BYTES_FACTOR);
+      expectWithin(plan[mode].bytes, outcome?.bytes ?? 0, BYTES_FACTOR);
+      expectWithin(plan[mode].totalMillis, outcome?.totalMillis ?? 0, TIME_FACTOR);
+    });
+  },
+);
+
+test('a fast link is measured, and the time of a migration that nothing limits is near the prediction', async () => {
+  await withPair({ ...unlimited, transport: 'tcp' }, async (pair) => {
+    const { input, plan, outcome } = await planOver(pair, pair.uri);
+    expect(input.linkFrom).toBe('measured');
+    // Slower than any machine that this runs on, faster than any mistake of units.
+    expect(input.bandwidth).toBeGreaterThan(50e6);
+    expect(input.bandwidth).toBeLessThan(50e9);
+    expectWithin(plan.precopy.totalMillis, outcome?.totalMillis ?? 0, UNLIMITED_TIME_FACTOR);
+  });
+});
+
+test('what is set for the one migration is put back after it', async () => {
+  await withPair({ workload: 'idle', parameters: limits }, async (pair) => {
+    const settings = async () => [
+      await pair.source.execute('query-migrate-parameters'),
+      await pair.source.execute('query-migrate-capabilities'),
+    ];
+    const before = await settings();
+    const limited = ['--bandwidth', '80M', '--downtime-limit', '777ms', '--mode', 'postcopy'];
+    await planOver(pair, pair.uri, ...limited);
+    expect(await settings()).toEqual(before);
+  });
+});
+
 test('a plan leaves source and destination as they were: a source still gets in', async () => {
   await withPair({ workload: 'random', rate: 2_000 }, async (pair) => {
     const qmp = `unix:${pair.directory.file('source.qmp')}`;
@@ -99,7 +165,7 @@ test('a plan leaves source and destination as they were: a source still gets in'
 });
 
 test('without a link to be had the command says what is missing', async () => {
-  const none = ['--to', 'unix:/nowhere/at/all'];
+  const none = ['--to', 'unix:/nowhere/at/all', '--sample', '50ms'];
   await withPair({ workload: 'idle' }, async (pair) => {
     const qmp = `unix:${pair.directory.file('source.qmp')}`;
     const failed = await GodwitCommand.run('plan', '--qmp', qmp, ...none);

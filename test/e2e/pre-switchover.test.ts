@@ -38,6 +38,38 @@ describe.each(transports)('over %s', (transport) => {
     });
   });
 
+  test.each([
+    { postcopy: false, commands: ['stop'], arrives: 'paused' },
+    { postcopy: true, commands: ['stop'], arrives: 'paused' },
+    { postcopy: false, commands: ['stop', 'cont'], arrives: 'running' },
+  ])(
+    'a guest arrives $arrives after $commands meanwhile (postcopy: $postcopy)',
+    async ({ postcopy, commands, arrives }) => {
+      await withPair({ transport, postcopy, parameters: fast }, async (pair) => {
+        await untilPreSwitchover(pair);
+        for (const command of commands) await pair.source.execute(command);
+        await continueFrom(pair, 'pre-switchover');
+        await pair.waitForBoth('completed');
+        const running = arrives === 'running';
+        expect(await pair.destination.runStatus()).toEqual({ status: arrives, running });
+        if (running) await expectRunning(pair, pair.destination);
+        await expectOwner(pair, pair.destination, { paused: !running });
+      });
+    },
+  );
+
+  test('a guest that was stopped meanwhile stays so when the migration is cancelled', async () => {
+    await withPair({ transport, parameters: fast }, async (pair) => {
+      await untilPreSwitchover(pair);
+      await pair.source.execute('stop');
+      await pair.source.execute('migrate_cancel');
+      await pair.source.waitForStatus('cancelled');
+      expect(await pair.source.runStatus()).toEqual({ status: 'paused', running: false });
+      await pair.expectFailed(pair.destination);
+      await expectOwner(pair, pair.source, { paused: true });
+    });
+  });
+
   test('a link that breaks meanwhile gives the guest back', async () => {
     await withPair({ transport, parameters: fast }, async (pair) => {
       const link = await pair.openLink();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { transports } from '../support/addresses.ts';
+import { GodwitCommand } from '../support/godwit-command.ts';
 import type { LinkProxy } from '../support/link-proxy.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';
 import { CALM_RATE, crawling } from '../support/parameters.ts';
@@ -196,6 +197,51 @@ test('without the capability a broken link waits for somebody who asks', async (
     await pair.waitForBoth('postcopy-paused');
     expect(await pair.source.errorDescription()).toBeDefined();
     expect(newsOf(pair)).toEqual([]);
+    await pair.resume();
+    await pair.waitForBoth('postcopy-active');
+    await pair.untilCompleted();
+    await expectOwner(pair, pair.destination);
+  });
+});
+
+/** The command migrates by postcopy, over a link that breaks as soon as the guest runs there. */
+async function waitsThroughLoss(pair: Pair): Promise<{ command: GodwitCommand; link: LinkProxy }> {
+  await pair.source.setCapabilities({ 'x-auto-recover': true });
+  const link = await pair.openLink();
+  const qmp = `unix:${pair.directory.file('source.qmp')}`;
+  const command = new GodwitCommand('migrate', '--qmp', qmp, link.uri, '--postcopy', '--wait');
+  await pair.waitForBoth('postcopy-active');
+  link.refuseNew();
+  link.cut('rst');
+  return { command, link };
+}
+
+test('whoever waits for the end of a migration waits through links that are replaced', async () => {
+  await withPair(options(soon), async (pair) => {
+    const { command, link } = await waitsThroughLoss(pair);
+    await using waiting = command;
+    for (let lost = 0; lost < 3; lost += 1) await pair.source.waitForStatus('postcopy-paused');
+    await link.listenAgain();
+    await pair.waitForBoth('postcopy-active');
+    await pair.source.setParameters({ 'max-postcopy-bandwidth': 0 });
+    const { code, stdout } = await waiting.ended();
+    expect({ code, stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('completed:'),
+    });
+    await pair.waitForBoth('completed');
+    await expectOwner(pair, pair.destination);
+  });
+});
+
+test('whoever waits is told as soon as no attempt follows by itself', async () => {
+  await withPair(options({ ...soon, 'x-recover-attempts': 2 }), async (pair) => {
+    const { command } = await waitsThroughLoss(pair);
+    await using waiting = command;
+    await untilNews(pair, 'given-up');
+    const { code, stderr } = await waiting.ended();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/the migration is postcopy-paused: .*cannot connect.*godwit recover/s);
     await pair.resume();
     await pair.waitForBoth('postcopy-active');
     await pair.untilCompleted();

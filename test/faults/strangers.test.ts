@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { connectOptions, transports } from '../support/addresses.ts';
+import { Flood, IdleCrowd } from '../support/flood.ts';
 import { helloBytes } from '../support/bad-listeners.ts';
 import { expectOwner, withPair } from '../support/pair.ts';
 import { CALM_RATE, converging, crawling, endless } from '../support/parameters.ts';
-import { within } from '../support/wait.ts';
+import { LIMIT_MILLIS, within } from '../support/wait.ts';
 
 const MAIN = 1;
 const URGENT = 2;
@@ -84,4 +85,55 @@ describe.each(transports)('strangers over %s', (transport) => {
       await expectOwner(pair, pair.destination);
     });
   });
+
+  test('a crowd of 1 000 that says nothing does not delay a recovery by a heartbeat', async () => {
+    await expectRecoveryInTime(transport, async (uri) => {
+      const crowd = await IdleCrowd.dial(uri, 1000);
+      return { leave: async () => crowd[Symbol.dispose]() };
+    });
+  });
+
+  test('a flood of connections does not delay a recovery by a heartbeat', async () => {
+    await expectRecoveryInTime(transport, async (uri) => {
+      const flood = new Flood(uri);
+      const isOn = (): boolean => flood.connections > 500;
+      await vi.waitUntil(isOn, { timeout: LIMIT_MILLIS, interval: 20 });
+      return {
+        leave: async () => {
+          await flood[Symbol.asyncDispose]();
+          expect(flood.connections).toBeGreaterThan(500);
+        },
+      };
+    });
+  });
 });
+
+/** What a recovery takes at most without strangers on a busy machine, and a heartbeat. */
+const RECOVERY_MILLIS_MAX = 1000 + 1000;
+
+/** The session's own peer gets in, and all of its channels, while the others are there. */
+async function expectRecoveryInTime(
+  transport: (typeof transports)[number],
+  come: (uri: string) => Promise<{ leave: () => Promise<void> }>,
+): Promise<void> {
+  const options = { postcopy: true, rate: CALM_RATE, parameters: crawling, channels: 2 } as const;
+  await withPair({ ...options, transport }, async (pair) => {
+    const { source, destination } = pair;
+    await pair.untilPostcopyActive();
+    await source.executeOob('migrate-pause');
+    await pair.waitForBoth('postcopy-paused');
+    const strangers = await come(pair.uri);
+    const told = source.statuses.length;
+    await pair.resume();
+    await pair.waitForBoth('postcopy-active');
+    const steps = ['postcopy-recover-setup', 'postcopy-recover', 'postcopy-active'];
+    expect(source.statuses.slice(told)).toEqual(steps); // at the first attempt
+    const at = (status: string): number =>
+      source.events.entries.findLast((event) => event.status === status)?.micros ?? 0;
+    const millis = (at('postcopy-active') - at('postcopy-recover-setup')) / 1000;
+    expect(millis).toBeLessThan(RECOVERY_MILLIS_MAX);
+    await strangers.leave();
+    await pair.untilCompleted();
+    await expectOwner(pair, destination);
+  });
+}

@@ -22,6 +22,8 @@ export interface FollowOptions {
   /** Where following ends. */
   readonly until: ReadonlySet<string>;
   readonly onStatus?: (status: string) => void;
+  /** Whether it ends there all the same; left out, it does. */
+  readonly rests?: (status: string) => Promise<boolean>;
 }
 
 /**
@@ -37,9 +39,22 @@ export async function followMigration(client: QmpClient, options: FollowOptions)
     : polledStatuses(client);
   for await (const status of statuses) {
     options.onStatus?.(status);
-    if (options.until.has(status)) return status;
+    if (!options.until.has(status)) continue;
+    if ((await options.rests?.(status)) !== false) return status;
   }
   throw new Error('the connection was closed before the migration ended'); // by ourselves
+}
+
+/**
+ * A lost link is no end while the source tries others by itself (`x-auto-recover`): for `rests`.
+ *
+ * @returns whether somebody has to ask for the next link, or nothing is to follow.
+ */
+export async function restsFor(client: QmpClient, status: string): Promise<boolean> {
+  if (status !== 'postcopy-paused') return true;
+  const info = await queryMigrate(client);
+  // It has gone on already: what became of it is told by what comes next.
+  return info.status === status && info['x-recover-attempt'] === undefined;
 }
 
 /** Prints each status with the time since the printer was made. @param json as a JSON line. */

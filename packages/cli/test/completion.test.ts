@@ -89,6 +89,13 @@ describe.each(['bash', 'zsh', 'fish'] as const)('in %s', (shell) => {
   });
 });
 
+describe.each(['bash', 'zsh', 'fish'] as const)('in %s', (shell) => {
+  test.skipIf(!has(shell))('arguments that can be counted are completed', () => {
+    expect(complete[shell](['godwit', 'completion', 'z'])).toEqual(['zsh']);
+    expect(complete[shell](['godwit', 'completion', 'f'])).toEqual(['fish']);
+  });
+});
+
 test('every command and every option is in every script', () => {
   const option = (shell: string, flag: string): string =>
     shell === 'fish' ? `-l ${flag.slice(2)}` : flag;

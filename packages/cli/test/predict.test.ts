@@ -18,8 +18,10 @@ function guest(pagesPerSecond: number, changes: Partial<PlanInput> = {}): PlanIn
     switchoverBandwidth: 1.5e9,
     availBandwidth: 0,
     postcopyBandwidth: 1.5e9,
+    placedBandwidth: 6e8,
     downtimeLimitMillis: 300,
     roundTripMillis: 0.1,
+    linkFrom: 'measured',
     ...changes,
   };
 }
@@ -53,8 +55,10 @@ const inputs = fc
       switchoverBandwidth: link,
       availBandwidth: 0,
       postcopyBandwidth: link,
+      placedBandwidth: link,
       downtimeLimitMillis: drawn.downtimeLimitMillis,
       roundTripMillis: drawn.roundTripMillis,
+      linkFrom: 'measured',
     };
   });
 

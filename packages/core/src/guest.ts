@@ -16,6 +16,12 @@ export interface Guest {
   readonly running: boolean;
 
   /**
+   * While a migration holds it still: is it to run where it arrives? Looked at last when the order to run
+   * leaves. Left out: as it ran before the migration stopped it.
+   */
+  readonly wanted?: boolean;
+
+  /**
    * Stops every vCPU; idempotent.
    *
    * @returns when all have stopped: from then on RAM and device state are still.

@@ -62,7 +62,9 @@ export {
   type SourceStatus,
   sourceTransitions,
 } from './migration/status.ts';
+export { probeLink, PROBE_MILLIS_MAX, type ProbeOptions } from './probe/link-probe.ts';
 export type { DirtyLook, PageCounts } from './threads/dirty-rate-api.ts';
+export type { LinkSample } from './threads/probe-api.ts';
 export type { SwitchoverReady } from './migration/switchover-ack.ts';
 export {
   changeParameters,

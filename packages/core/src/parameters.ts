@@ -34,6 +34,9 @@ type ParameterRule = NumberRule | BooleanRule | EnumRule | StringRule;
 /** Each is a thread on either side. */
 export const PAGE_CHANNELS_MAX = 32;
 
+/** A shorter interval between two heartbeats counts as this; milliseconds. */
+export const HEARTBEAT_MILLIS_MIN = 10;
+
 export const zeroPageDetections = ['none', 'legacy', 'multifd'] as const;
 export type ZeroPageDetection = (typeof zeroPageDetections)[number];
 
@@ -85,6 +88,10 @@ export const parameterRules = {
   'tls-authz': { kind: 'string', initial: '' },
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
   'x-handshake-timeout': millis(10_000, 10, 600_000),
+  /** Ours: how often either side says that it is there, by the source's; 0: never. */
+  'x-heartbeat-interval': millis(1000, 0, 600_000),
+  /** Ours, with heartbeats: how long a channel may bring nothing; three intervals at the least. */
+  'x-link-timeout': millis(5000, 10, 3_600_000),
   /** Ours, with `x-auto-recover`: how often a new link is tried before somebody has to ask. */
   'x-recover-attempts': number(10, 1, 1_000_000, 'attempts'),
   /** How long before the first attempt at most; twice as long before each that follows. */

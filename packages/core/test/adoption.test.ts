@@ -62,6 +62,17 @@ test('compression comes with page channels, and by a method that is known here',
   );
 });
 
+test('heartbeats come at an interval that can be kept', () => {
+  for (const heartbeat of [10, 1000, 600_000]) {
+    expect(reasonToRefuse({ ...start, heartbeat }, terms)).toBeUndefined();
+  }
+  for (const heartbeat of [0, 9, 600_001]) {
+    expect(reasonToRefuse({ ...start, heartbeat }, terms)).toBe(
+      `a heartbeat every ${heartbeat} ms is not given here`,
+    );
+  }
+});
+
 test('pages of another size are refused with both sizes', () => {
   expect(reasonToRefuse({ ...start, page: 16_384 }, terms)).toBe(
     'the page size is 4096 bytes here, 16384 at the source',

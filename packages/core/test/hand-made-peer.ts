@@ -12,6 +12,7 @@ import {
   FRAME_HEADER_BYTES,
   FrameType,
   newSession,
+  type Role,
   type Session,
 } from '@godwit/transport';
 import { onTestFinished } from 'vitest';
@@ -21,7 +22,13 @@ import { parameterDefaults } from '../src/parameters.ts';
 
 const readDescriptor = promisify(read);
 
-export const parameters = { ...parameterDefaults, 'x-handshake-timeout': 2000, 'max-bandwidth': 0 };
+/** Peers made by hand give no heartbeats. */
+export const parameters = {
+  ...parameterDefaults,
+  'x-handshake-timeout': 2000,
+  'x-heartbeat-interval': 0,
+  'max-bandwidth': 0,
+};
 
 /** A guest without vCPUs that remembers what was asked of it. */
 export class QuietGuest implements Guest {
@@ -75,9 +82,25 @@ export class HandMadeSource {
     return new HandMadeSource(channel, address, session);
   }
 
+  /** The next link of the same session: a recovery. */
+  async reopen(): Promise<HandMadeSource> {
+    const epoch = this.channel.epoch + 1;
+    const options = { session: this.#session, role: 'main', epoch, timeoutMillis: 5000 } as const;
+    return new HandMadeSource(await dial(this.#address, options), this.#address, this.#session);
+  }
+
   /** A page channel of the same link. */
   async openPages(index: number): Promise<Channel> {
-    const options = { session: this.#session, role: 'page', epoch: 0, index } as const;
+    return await this.#open('page', index);
+  }
+
+  async openUrgent(): Promise<Channel> {
+    return await this.#open('urgent', 0);
+  }
+
+  async #open(role: Role, index: number): Promise<Channel> {
+    const { epoch } = this.channel;
+    const options = { session: this.#session, role, epoch, index } as const;
     const channel = await dial(this.#address, { ...options, timeoutMillis: 5000 });
     onTestFinished(() => channel.close());
     return channel;

@@ -42,6 +42,8 @@ test("the defaults are QEMU's, and our own where it has none", () => {
     'multifd-zlib-level': 1,
     'zero-page-detection': 'multifd',
     'x-handshake-timeout': 10_000,
+    'x-heartbeat-interval': 1000,
+    'x-link-timeout': 5000,
     'x-recover-attempts': 10,
     'x-recover-backoff': 1000,
     'x-recover-backoff-max': 30_000,

@@ -61,6 +61,26 @@ test('a new link begins with its first sync point', () => {
   expect(() => gate.arrive(2)).toThrow('the link ended');
 });
 
+test('a reader that tells more than is listened to waits until some of it is taken', () => {
+  const gate = openGate();
+  gate.breakLink(); // so that waiting shows as an error rather than as a hang
+  for (let told = 0; told < 64; told += 1) gate.tellOne();
+  expect(() => gate.tellOne()).toThrow('the link ended');
+  gate.takeOne();
+  gate.tellOne();
+  expect(() => gate.tellOne()).toThrow('the link ended');
+  gate.openLink(Placing.INTO_MEMORY);
+  for (let told = 0; told < 64; told += 1) gate.tellOne();
+});
+
+test('a reader that waits for another channel sees when its own has ended', () => {
+  const gate = new PlacingGate(undefined, () => true);
+  gate.pageChannels = 1;
+  expect(() => gate.arrive(1)).toThrow('the source left');
+  gate.enter(FIRST_PAGE_READER);
+  expect(() => gate.close()).toThrow('the source left');
+});
+
 const closing = {
   modules: ['threads/placing-gate'],
   body: `

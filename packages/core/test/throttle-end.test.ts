@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Capabilities, capabilityDefaults } from '../src/capabilities.ts';
 import { DestinationMigration } from '../src/migration/destination.ts';
@@ -43,14 +45,42 @@ async function throttled(more: Partial<Capabilities> = {}) {
   const address = await destination.listen({ type: 'tcp', host: '127.0.0.1', port: 0 });
   const wanted = { 'auto-converge': true, 'postcopy-ram': true, ...more };
   const capabilities = { ...capabilityDefaults, ...wanted };
-  const source = new SourceMigration(guest, { capabilities, parameters: endless });
+  const { made: source, workers } = withWorkers(() => {
+    return new SourceMigration(guest, { capabilities, parameters: endless });
+  });
   source.on('pass', (pass) => {
     if (guest.running) guest.write(pass);
   });
   source.start(address);
   await vi.waitUntil(() => guest.told.includes(60), { timeout: 20_000 });
   expect(source.info()).toHaveProperty('cpu-throttle-percentage');
-  return { guest, source, destination };
+  return { guest, source, destination, workers };
+}
+
+test('a guest whose sender dies while it is slowed down is let go, and runs on', async () => {
+  const { guest, source, destination, workers } = await throttled();
+  const [sender] = workers as [Worker]; // of the main channel: the first that a source starts
+  await sender.terminate();
+  await source.ended;
+  expect(source.status).toBe('failed');
+  expect(source.error?.message).toContain('thread ram-sender has ended');
+  expect(guest.told.at(-1)).toBe(0);
+  expect(guest.running).toBe(true);
+  await destination.ended;
+  expect(destination.ownsGuest).toBe(false);
+});
+
+/** @returns what is made, and the threads that are started for it, in order. */
+function withWorkers<T>(make: () => T): { made: T; workers: readonly Worker[] } {
+  const workers: Worker[] = [];
+  const note = (message: unknown): void =>
+    void workers.push((message as { worker: Worker }).worker);
+  subscribe('worker_threads', note);
+  try {
+    return { made: make(), workers };
+  } finally {
+    unsubscribe('worker_threads', note);
+  }
 }
 
 type Ending = (parts: Awaited<ReturnType<typeof throttled>>) => unknown;

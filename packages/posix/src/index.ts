@@ -36,7 +36,7 @@ export {
 } from './mmap.ts';
 export { PageCategory, PagemapScanner, openPagemap } from './pagemap.ts';
 export type { PagemapQuery } from './pagemap.ts';
-export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
+export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLRDHUP, PollSet } from './poll.ts';
 export { probeHost, probeMemory } from './probe.ts';
 export type {
   Capability,

@@ -11,6 +11,8 @@ export const POLLOUT = 0x004;
 export const POLLERR = 0x008;
 export const POLLHUP = 0x010;
 export const POLLNVAL = 0x020;
+/** The peer sends nothing more, whatever of it is still unread. */
+export const POLLRDHUP = 0x2000;
 
 /**
  * What follows is one `struct pollfd`.

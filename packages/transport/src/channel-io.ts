@@ -1,5 +1,8 @@
 import {
+  POLLERR,
+  POLLHUP,
   POLLIN,
+  POLLRDHUP,
   PollSet,
   SystemError,
   tryRead,
@@ -39,6 +42,14 @@ export function pollingSource(descriptor: number): ByteSource {
       poll.poll(-1, 1);
     }
   };
+}
+
+/** Has the peer ended the connection, though what it sent before may be unread? Does not wait. */
+export function hasPeerLeft(descriptor: number): boolean {
+  const poll = new PollSet(1);
+  poll.set(0, descriptor, POLLRDHUP);
+  poll.poll(0, 1);
+  return (poll.revents(0) & (POLLRDHUP | POLLHUP | POLLERR)) !== 0;
 }
 
 /** Writes all of it, blocking. @throws {ChannelError} `ERR_CLOSED`: an unknown part has left. */

@@ -1,12 +1,13 @@
 import { closeDescriptor, shutdownSocket } from '@godwit/posix';
 import type { Role } from './framing/opening.ts';
-import { limitUnread, limitUnsent } from './socket-limits.ts';
+import { limitSilence, limitUnread, limitUnsent } from './socket-limits.ts';
 
 /** What carries a channel on, where its descriptor is not the connection itself: TLS. */
 interface Carrier {
   /** Of what is behind the descriptor. */
   limitUnsent(byteLength: number): void;
   limitUnread(byteLength: number): void;
+  limitSilence(millis: number): void;
   /** Resolves when all of it is closed. */
   readonly ended: Promise<void>;
 }
@@ -44,6 +45,15 @@ export class Channel implements Disposable {
   limitUnsent(byteLength: number): void {
     limitUnsent(this.descriptor, byteLength);
     this.#carrier?.limitUnsent(byteLength);
+  }
+
+  /**
+   * How long TCP may wait for a word from the peer's host, while something is on its way there and while
+   * nothing is; whole seconds in the latter case. On a Unix socket the peer's end is the end of it.
+   */
+  limitSilence(millis: number): void {
+    limitSilence(this.descriptor, millis);
+    this.#carrier?.limitSilence(millis);
   }
 
   /**

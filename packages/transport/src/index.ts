@@ -1,12 +1,13 @@
 export { type Address, formatAddress, parseAddress, sameAddress } from './address.ts';
 export { Channel } from './channel.ts';
-export { channelSource, pollingSource, writeBatch, writeBytes } from './channel-io.ts';
+export { channelSource, hasPeerLeft, pollingSource, writeBatch, writeBytes } from './channel-io.ts';
 export { dial, type DialOptions } from './dial.ts';
 export { assertNever, ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
 export {
   BLOCKS_MAX,
   type ControlMessage,
   type ControlType,
+  controlTypes,
   decodeControl,
   type DestinationPhase,
   encodeControl,
@@ -29,6 +30,15 @@ export {
 export { FrameBatch } from './framing/frame-batch.ts';
 export { type ByteSource, FrameReader } from './framing/frame-reader.ts';
 export { type Hello, PROTOCOL_VERSION, type Role } from './framing/opening.ts';
+export {
+  decodeProbeWord,
+  encodeProbeWord,
+  PROBE_BYTES_MAX,
+  PROBE_DATA_BYTES_MAX,
+  PROBE_WORD_BYTES,
+  type ProbeManner,
+  type ProbeWord,
+} from './framing/probe-word.ts';
 export { deflatePages, inflatePages } from './framing/zlib-pages.ts';
 export { type Admission, Listener, type ListenOptions } from './listen.ts';
 export { isSameMigration, newSession, type Session } from './session.ts';

@@ -16,6 +16,7 @@ import {
   PROTOCOL_VERSION,
 } from './framing/opening.ts';
 import { OpeningAttempt } from './opening-attempt.ts';
+import { HANDSHAKES_MAX, PendingOpenings } from './pending-openings.ts';
 import { answerProof, helloProof, isSameProof, type Session } from './session.ts';
 import type { ListenSecurity } from './tls/credentials.ts';
 import { TlsPump } from './tls/pump.ts';
@@ -41,14 +42,12 @@ export interface ListenOptions {
   readonly security?: () => ListenSecurity | undefined;
 }
 
-/** Openings under way at once; one more drops the oldest, so that idle strangers keep nobody out. */
-const PENDING_MAX = 64;
-
 /** A listening address; unrelated to the channels it has accepted. */
 export class Listener {
   readonly #server: Server;
   readonly #options: ListenOptions;
-  readonly #pending = new Set<OpeningAttempt>();
+  readonly #pending = new PendingOpenings();
+  readonly #handshakes = new PendingOpenings(HANDSHAKES_MAX);
   /** With the port that the system chose, where the caller gave 0. */
   readonly address: Address;
 
@@ -83,37 +82,41 @@ export class Listener {
   /** Stops listening, drops the openings under way, removes the socket file. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const opening of this.#pending) {
-      opening.destroy(new ChannelError('ERR_ABORTED', 'the listener was closed'));
-    }
+    this.#pending.destroyAll(new ChannelError('ERR_ABORTED', 'the listener was closed'));
     await closed;
   }
 
   async #greet(socket: Socket): Promise<void> {
     const opening = new OpeningAttempt(socket);
-    this.#pending.add(opening);
-    this.#dropOldest();
+    const from = socket.remoteAddress ?? ''; // of a Unix socket: they are all from this host
+    this.#pending.add(opening, from);
     const { timeoutMillis } = this.#options;
     const timer = setTimeout(() => {
       opening.destroy(new ChannelError('ERR_TIMEOUT', `no hello within ${timeoutMillis} ms`));
     }, timeoutMillis);
     try {
-      await this.#open(opening, await this.#secure(opening, socket));
+      await this.#open(opening, await this.#secure(opening, socket, from));
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
       opening.destroy(error);
       this.#options.onRefused?.(error);
     } finally {
       clearTimeout(timer);
-      this.#pending.delete(opening);
+      this.#pending.delete(opening, from);
     }
   }
 
   /** @returns the connection, or what is inside of it. @throws {ChannelError} */
-  async #secure(attempt: OpeningAttempt, socket: Socket): Promise<Socket> {
+  async #secure(attempt: OpeningAttempt, socket: Socket, from: string): Promise<Socket> {
     const security = this.#options.security?.();
     if (security === undefined) return socket;
-    const inside = await attempt.secure(TlsPump.server(socket, security.credentials));
+    const pump = TlsPump.server(socket, security.credentials, () => {
+      this.#handshakes.add(attempt, from);
+    });
+    // Its thread is what counts, and may outlast whoever waits for it.
+    void pump.ended.then(() => this.#handshakes.delete(attempt, from));
+    const inside = await attempt.secure(pump);
+    this.#handshakes.delete(attempt, from);
     const { isAuthorized } = security;
     const { identity } = inside;
     if (isAuthorized === undefined) return inside.socket;
@@ -158,12 +161,6 @@ export class Listener {
     const subject = { ...hello, greetingNonce, helloNonce: hello.nonce };
     if (isSameProof(hello.proof, helloProof(admission.session, subject))) return admission;
     return { refuse: 'proof', reason: 'the proof of the session is wrong', epoch: 0 };
-  }
-
-  #dropOldest(): void {
-    if (this.#pending.size <= PENDING_MAX) return;
-    const [oldest] = this.#pending;
-    oldest?.destroy(new ChannelError('ERR_REFUSED', 'too many openings under way'));
   }
 }
 

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { pendingBytes, setSocketBuffers, socketPair } from '@godwit/posix';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Channel } from '../src/channel.ts';
 import { channelSource } from '../src/channel-io.ts';
-import { buffer, owned } from './resources.ts';
+import { buffer, owned, within } from './resources.ts';
 
 test('a channel that is shut down ends at both sides and keeps its descriptor', () => {
   const [near, far] = socketPair();
@@ -47,4 +49,35 @@ test('a bound on what is unread holds for a Unix socket too', () => {
   using channel = new Channel(near, 'main', 0);
   channel.limitUnread(64 * 1024);
   expect(setSocketBuffers(near, {}).receiveBytes).toBe(128 * 1024); // the kernel doubles it
+});
+
+test('a TCP peer that takes nothing for as long as it may ends the connection', async () => {
+  const server = createServer({ pauseOnConnect: true });
+  server.listen(0, '127.0.0.1');
+  await within('a listener', once(server, 'listening'));
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  onTestFinished(() => {
+    socket.destroy();
+    server.close();
+  });
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  await within('a connection', once(socket, 'connect'));
+  const [peer] = await accepted;
+  onTestFinished(() => void peer.destroy());
+  const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+  new Channel(fd, 'main', 0).limitSilence(300); // the socket's own, which closes it
+  const ended = once(socket, 'error') as Promise<[NodeJS.ErrnoException]>;
+  socket.write(Buffer.alloc(64 * 1024 * 1024)); // more than both ends hold
+  const [{ code }] = await within('the end of the connection', ended);
+  expect(code).toBe('ETIMEDOUT');
+});
+
+test('a Unix socket knows no such limit', () => {
+  const [near, far] = socketPair();
+  owned(far);
+  using channel = new Channel(near, 'main', 0);
+  expect(() => channel.limitSilence(300)).not.toThrow();
+  expect(() => new Channel(-1, 'main', 0).limitSilence(300)).toThrow(
+    expect.objectContaining({ code: 'EBADF' }),
+  );
 });

@@ -26,7 +26,7 @@ const proof = {
 };
 
 /** Keys that a message may lack. */
-const optional: ReadonlySet<string> = new Set(['channels', 'compression']);
+const optional: ReadonlySet<string> = new Set(['channels', 'compression', 'heartbeat']);
 
 /** The keys of each message, `t` apart, and what they may hold. */
 const keys: Readonly<Record<ControlType, Readonly<Record<string, fc.Arbitrary<unknown>>>>> = {
@@ -43,6 +43,7 @@ const keys: Readonly<Record<ControlType, Readonly<Record<string, fc.Arbitrary<un
     uuid: fc.option(text),
     channels: count,
     compression: text,
+    heartbeat: count,
   },
   started: {},
   refused: { why: text },

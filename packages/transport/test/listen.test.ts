@@ -8,9 +8,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { Server, type Socket } from 'node:net';
+import { connect, Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Address, formatAddress, parseAddress } from '../src/address.ts';
 import type { ChannelErrorCode } from '../src/errors.ts';
 import {
@@ -22,6 +22,7 @@ import {
   type Hello,
 } from '../src/framing/opening.ts';
 import { Listener } from '../src/listen.ts';
+import { PENDING_MAX } from '../src/pending-openings.ts';
 import { helloProof, newSession } from '../src/session.ts';
 import {
   addressKinds,
@@ -264,20 +265,46 @@ function recovery(session: { readonly migrationId: Uint8Array }): Hello {
   };
 }
 
-test.each(addressKinds)('200 idle strangers over %s keep nobody out', async (_kind, newAddress) => {
-  const destination = await Destination.open(newAddress());
-  const expectAllClosed = expectNoLeak();
-  const strangers = await Promise.all(
-    Array.from({ length: 200 }, () => rawClient(destination.address)),
+test.each(addressKinds)(
+  '1 000 idle strangers over %s keep nobody out',
+  async (_kind, newAddress) => {
+    const destination = await Destination.open(newAddress());
+    const expectAllClosed = expectNoLeak();
+    const strangers: Socket[] = [];
+    while (strangers.length < 1000) {
+      const some = Array.from({ length: 100 }, () => rawClient(destination.address));
+      strangers.push(...(await Promise.all(some)));
+    }
+    await expectOpenAndClose(destination);
+    await until('the oldest were dropped', () => destination.refused.count >= 1000 - PENDING_MAX);
+    expect(await destination.refused.take()).toMatchObject({
+      code: 'ERR_REFUSED',
+      message: expect.stringContaining('too many'),
+    });
+    for (const stranger of strangers) stranger.destroy();
+    await expectAllClosed();
+  },
+);
+
+test('a flood from one address does not push out an opening from another', async () => {
+  const destination = await Destination.open(loopback);
+  const { port } = destination.address as { port: number };
+  const elsewhere = connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' });
+  onTestFinished(() => void elsewhere.destroy());
+  await readBytes(elsewhere, GREETING_BYTES);
+  for (let i = 0; i < 10; i += 1) {
+    const some = Array.from({ length: 100 }, () => rawClient(destination.address));
+    await Promise.all(some);
+  }
+  await until('the oldest were dropped', () => destination.refused.count >= 1000 - PENDING_MAX);
+  const ended = once(elsewhere, 'close');
+  elsewhere.end(Buffer.alloc(0)); // it was let be until it left
+  elsewhere.resume();
+  await within('the end of the connection', ended);
+  const reasons = await Promise.all(
+    Array.from({ length: destination.refused.count }, () => destination.refused.take()),
   );
-  await expectOpenAndClose(destination);
-  await until('the oldest were dropped', () => destination.refused.count >= 200 - 64);
-  expect(await destination.refused.take()).toMatchObject({
-    code: 'ERR_REFUSED',
-    message: expect.stringContaining('too many'),
-  });
-  for (const stranger of strangers) stranger.destroy();
-  await expectAllClosed();
+  expect(reasons.filter(({ code }) => code === 'ERR_CLOSED')).toHaveLength(1);
 });
 
 async function expectOpenAndClose(destination: Destination): Promise<void> {

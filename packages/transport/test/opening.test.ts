@@ -40,7 +40,7 @@ const hello = fc.oneof(
   }),
   fc.record({
     ...helloFields,
-    role: fc.constant<Role>('main'),
+    role: fc.constantFrom<Role>('main', 'probe'),
     newSession: fc.constant(true),
     epoch: fc.constant(0),
   }),
@@ -106,7 +106,7 @@ describe('refused is', () => {
 
   test.each([
     ['role 0', 10, 0],
-    ['an unknown role', 10, 4],
+    ['an unknown role', 10, 5],
     ['an unknown flag', 11, 2],
     ['a new session of a later epoch', 11, 1],
   ])('a hello with %s', (_offence, offset, value) => {
@@ -116,9 +116,10 @@ describe('refused is', () => {
     );
   });
 
-  test('a hello that opens a session in another role than main', () => {
+  test('a hello that opens a session in another role than main or probe', () => {
     const first = changed(12, 0, changed(11, 1));
     expect(decodeHello(first).newSession).toBe(true);
+    expect(decodeHello(changed(10, 4, first)).role).toBe('probe');
     expect(() => decodeHello(changed(10, 2, first))).toThrow(
       expect.objectContaining({ name: 'ChannelError', code: 'ERR_PROTOCOL' }),
     );

@@ -10,18 +10,22 @@ const memoryWords: Readonly<Record<MemoryKind, string>> = {
 export function describeOptions(options: MigrateBenchOptions): string {
   const { mode, memoryBytes, transport, channels, zlibLevel, workload, rate, runs } = options;
   const tls = options.tls === undefined ? [] : ['TLS'];
+  const portable = options.memoryMode === 'portable' ? ['portable memory'] : [];
   const guest = rate > 0 ? `${workload} guest at ${rate} pages/s` : `${workload} guest`;
   const memory = memoryWords[memoryKind(options)];
   const count = runs === 1 ? '1 run' : `${runs} runs`;
   const way = channels === 1 ? transport : `${transport} × ${channels}`;
   const coding = zlibLevel === undefined ? [] : [`zlib ${zlibLevel}`];
-  return [mode, formatSize(memoryBytes), way, ...tls, ...coding, guest, memory, count].join(', ');
+  const how = [...portable, way, ...tls, ...coding];
+  return [mode, formatSize(memoryBytes), ...how, guest, memory, count].join(', ');
 }
 
 /** Of the pump that migrations are compared with. */
-export function pumpName({ mode, channels }: MigrateBenchOptions): string {
+export function pumpName({ mode, channels, memoryMode }: MigrateBenchOptions): string {
   const pumps = channels === 1 ? 'raw pump' : `${channels} raw pumps`;
-  return mode === 'precopy' ? pumps : `${pumps}, placed by UFFDIO_COPY`;
+  return mode === 'precopy' || memoryMode === 'portable'
+    ? pumps
+    : `${pumps}, placed by UFFDIO_COPY`;
 }
 
 /** What a reader must know of the destination's memory to trust the figures. */

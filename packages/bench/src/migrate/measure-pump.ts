@@ -13,14 +13,15 @@ export async function measurePump({
   destination,
   address,
 }: Stage): Promise<PumpRun> {
-  const { memoryBytes, mode, channels } = options;
+  const { memoryBytes, mode, channels, memoryMode } = options;
   await source.call('preparePump', channels);
   const bound = await destination.call('preparePump', {
     memoryBytes,
     memory: memoryKind(options),
     channels,
     address: address(),
-    postcopy: mode !== 'precopy',
+    // Portable memory is placed by a copy of our own, where userfaultfd may well be refused.
+    postcopy: mode !== 'precopy' && memoryMode !== 'portable',
   });
   const [written, read] = await Promise.all([
     source.call('pump', bound),

@@ -1,4 +1,4 @@
-import type { RamBlockSpec } from '@godwit/core';
+import { allocateRam, type GuestRam, type MemoryMode } from '@godwit/core';
 import type { Workload } from '@godwit/guest';
 
 export const benchModes = ['precopy', 'postcopy', 'recovery'] as const;
@@ -14,6 +14,8 @@ export interface MigrateBenchOptions {
   readonly memoryBytes: number;
   /** What the guest has beside that and has never touched; not preallocated, and not pumped. */
   readonly untouchedBytes?: number;
+  /** Of both guests; default userfault. */
+  readonly memoryMode?: MemoryMode;
   /** Streams of pages, 1 to 16, of migration and pump alike; from 2 on with capability multifd. */
   readonly channels: number;
   /** Page channels compress with zlib, this hard, 0 to 9; left out, they do not. Not of the pump. */
@@ -65,16 +67,22 @@ export function memoryKind({ mode, fresh }: MigrateBenchOptions): MemoryKind {
 }
 
 /** What both sides must know of a guest's memory. */
-export type GuestMemory = Pick<MigrateBenchOptions, 'memoryBytes' | 'untouchedBytes'>;
+export type GuestMemory = Pick<
+  MigrateBenchOptions,
+  'memoryBytes' | 'untouchedBytes' | 'memoryMode'
+>;
 
-export function guestMemory({ memoryBytes, untouchedBytes = 0 }: MigrateBenchOptions): GuestMemory {
-  return { memoryBytes, untouchedBytes };
+export function guestMemory(options: MigrateBenchOptions): GuestMemory {
+  const { memoryBytes, untouchedBytes = 0, memoryMode = 'userfault' } = options;
+  return { memoryBytes, untouchedBytes, memoryMode };
 }
 
 /** The guest's RAM blocks, the same on both sides; the first is the one that it uses. */
-export function ramOf({ memoryBytes, untouchedBytes = 0 }: GuestMemory): readonly RamBlockSpec[] {
+export function allocateGuestRam(memory: GuestMemory): GuestRam {
+  const { memoryBytes, untouchedBytes = 0, memoryMode = 'userfault' } = memory;
   const used = { id: 'pc.ram', byteLength: memoryBytes };
-  return untouchedBytes === 0 ? [used] : [used, { id: 'untouched', byteLength: untouchedBytes }];
+  const untouched = { id: 'untouched', byteLength: untouchedBytes };
+  return allocateRam(untouchedBytes === 0 ? [used] : [used, untouched], 'anon', memoryMode);
 }
 
 /** @throws {RangeError} saying what is not possible. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 
 import {
-  allocateRam,
   changeParameters,
   type DestinationInfo,
   DestinationMigration,
@@ -17,7 +16,7 @@ import { DummyGuest } from '@godwit/guest';
 import type { Address } from '@godwit/transport';
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
-import { ramOf } from '../migrate/options.ts';
+import { allocateGuestRam } from '../migrate/options.ts';
 import { channelParameters } from './channel-parameters.ts';
 import { withRam } from './guest-with-ram.ts';
 import { security } from './security.ts';
@@ -40,7 +39,7 @@ export class Destination {
     const secured = security('server', plan.tlsKey);
     const given = { ...channelParameters(channels), ...secured.parameters };
     const parameters = changeParameters(parameterDefaults, given);
-    const ram = allocateRam(ramOf(plan));
+    const ram = allocateGuestRam(plan);
     const guest = await DummyGuest.create({
       ram: ram.blocks.slice(0, 1),
       fillMemory: false,
@@ -164,6 +163,7 @@ export class Destination {
 
 /** How many pages take memory. */
 function touchedPages(blocks: readonly RamBlock[]): number {
+  if (blocks.length === 0) return 0; // a host that has portable memory alone cannot be asked
   using log = new PagemapDirtyLog(blocks);
   const bitmaps = (): PageBitmap[] =>
     blocks.map(({ byteLength, pageBytes }) => new PageBitmap(byteLength / pageBytes));

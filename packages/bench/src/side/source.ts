@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 
 import {
-  allocateRam,
   capabilityDefaults,
   changeCapabilities,
   changeParameters,
@@ -17,7 +16,7 @@ import { DummyGuest } from '@godwit/guest';
 import { type Address, type Channel, dial, newSession } from '@godwit/transport';
 
 import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
-import { ramOf } from '../migrate/options.ts';
+import { allocateGuestRam } from '../migrate/options.ts';
 import { channelParameters, compressionParameters } from './channel-parameters.ts';
 import { withRam } from './guest-with-ram.ts';
 import { security } from './security.ts';
@@ -49,7 +48,7 @@ export class Source {
 
   /** The guest's memory is filled; it is stopped. */
   static async create(plan: GuestPlan): Promise<Source> {
-    const { blocks } = allocateRam(ramOf(plan));
+    const { blocks } = allocateGuestRam(plan);
     const [touched] = blocks as [RamBlock, ...RamBlock[]]; // what it was asked for
     const { workload, rate } = plan;
     const dummy = await DummyGuest.create({ ram: [touched], workload, rate, fillMemory: true });

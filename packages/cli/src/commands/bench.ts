@@ -13,12 +13,14 @@ import {
   migrationChart,
   resultLines,
 } from '@godwit/bench';
+import type { MemoryMode } from '@godwit/core';
 import { type Workload, workloads } from '@godwit/guest';
 import { type Command, Option } from 'commander';
 
 import { interruptible } from '../interruption.ts';
 import { checkCount, checkPageRate, checkRate, checkSize } from '../option-values.ts';
 import { parseSize } from '../sizes.ts';
+import { needLinux } from '../platform.ts';
 import { teach } from '../teach.ts';
 import { asUsage, peerOptions } from './bench-options.ts';
 import { addScale } from './bench-scale.ts';
@@ -42,17 +44,20 @@ interface CommandOptions {
   readonly postcopyBandwidth: number;
   readonly json?: true;
   readonly svg?: string;
+  readonly memoryMode: MemoryMode;
   readonly peer?: BenchPeer;
   readonly qemu?: string;
 }
 
 /** `godwit bench`: what this machine makes of a migration, beside what it could at best. */
 export function registerBench(program: Command): void {
-  const bench = program.command('bench').description('measure migrations, each beside its limit');
+  const bench = needLinux(program.command('bench'));
+  bench.description('measure migrations, each beside its limit');
   const mode = new Option('--mode <mode>', 'what to measure')
     .choices(benchModes)
     .default('precopy');
   const memory = new Option('--memory <size>', 'of the guest, every page non-zero');
+  const memoryMode = new Option('--memory-mode <mode>', "who watches the guests' memory");
   const transport = new Option('--transport <kind>', 'what it goes over');
   const workload = new Option(
     '--workload <kind>',
@@ -69,6 +74,7 @@ export function registerBench(program: Command): void {
     )
     .addOption(mode)
     .addOption(memory.argParser(checkSize).default(parseSize('1G'), '1G'))
+    .addOption(memoryMode.choices(['userfault', 'portable']).default('userfault'))
     .addOption(transport.choices(benchTransports).default('unix'))
     .option('--channels <count>', 'streams of pages, 1 to 16', checkCount, 1)
     .addOption(compression.choices(['zlib']))
@@ -104,6 +110,7 @@ function teachBench(bench: Command, migrate: Command): void {
   teach(migrate, [
     ['1 GiB over unix sockets, five runs', 'godwit bench migrate'],
     ['four streams over tcp', 'godwit bench migrate --transport tcp --channels 4'],
+    ['where userfaultfd is refused', 'godwit bench migrate --memory-mode portable'],
     ['how long a guest waits in postcopy', 'godwit bench migrate --mode postcopy --memory 256M'],
     ['for a script', 'godwit bench migrate --runs 3 --json | jq .'],
   ]);
@@ -124,7 +131,7 @@ async function runBench(options: CommandOptions): Promise<void> {
 
 function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { mode, memory, fresh = false, downtimeLimit } = options;
-  const { transport, channels, runs, postcopyBandwidth } = options;
+  const { transport, channels, runs, postcopyBandwidth, memoryMode } = options;
   const guest = defaultGuest(mode);
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
@@ -136,6 +143,7 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
     channels,
     ...tls,
     ...coding,
+    memoryMode,
     workload,
     rate,
     runs,

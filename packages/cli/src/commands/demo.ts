@@ -10,6 +10,7 @@ import { exitCodes } from '../errors.ts';
 import { formatBytes } from '../figures.ts';
 import { interruptible } from '../interruption.ts';
 import { parseSize } from '../sizes.ts';
+import { needLinux } from '../platform.ts';
 import { teach } from '../teach.ts';
 import { memoryModeOption } from './guest.ts';
 
@@ -38,8 +39,7 @@ export function registerDemo(program: Command): void {
   const workload = new Option('--workload <name>', 'what the guest does with its memory');
   const cuts = new Option('--cuts <count>', 'how often to cut the link in postcopy (default: 1)');
   const precopy = new Option('--precopy', 'plain precopy: no postcopy, nothing to cut');
-  const command = program
-    .command('demo')
+  const command = needLinux(program.command('demo'))
     .description('migrate a running guest between two processes, cut the link, recover, prove')
     .addOption(memory.argParser(parseMemory).default(parseSize('256M'), '256M'))
     .addOption(transport.choices(['unix', 'tcp']).default('unix'))

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseAddress } from '@godwit/transport';
 import type { Command } from 'commander';
 
-import { exitCodes, UsageError } from '../errors.ts';
+import { exitCodes, messageOf, UsageError } from '../errors.ts';
 import type { DestinationSpec } from '../evacuate/destination-pool.ts';
 import { changeLine, resultLines, tableLines } from '../evacuate/evacuation-lines.ts';
 import { Evacuation, type EvacuationOptions } from '../evacuate/evacuation.ts';
@@ -15,6 +15,8 @@ import { goOnWithoutReader } from '../readers.ts';
 import { teach } from '../teach.ts';
 
 const REFRESH_MILLIS = 250;
+/** How long sources that do not answer keep a second Ctrl-C waiting. */
+const LIMITS_BACK_MILLIS = 2_000;
 
 const EXAMPLES = [
   [
@@ -35,8 +37,9 @@ const AFTER = `Each destination is the QMP address of a process that waits for a
 QMP socket or on a port of the same host. QMP=URI says where instead. A guest gets a destination with the same RAM;
 one that cannot move is named with the reason and runs on where it is.
 
-Ctrl-C: guests before their switchover are cancelled and stay, the others are waited for. Ctrl-C again: ends at
-once and says what is where. It is done (0) when all have moved; some not: failed (1).
+Ctrl-C: guests before their switchover are cancelled and stay, the others are waited for. Ctrl-C again: gives
+each source its own bandwidth limits back, ends and says what is where; the migrations go on by themselves.
+A guest with pause-before-switchover waits in pre-switchover for migrate-continue, as its owner wants: it is named. It is done (0) when all have moved; some not: failed (1).
 With --json: {"moved", "guests"} at the end.`;
 
 interface CommandOptions {
@@ -89,8 +92,13 @@ async function evacuate(options: CommandOptions): Promise<void> {
   goOnWithoutReader();
   using _signals = onInterrupt((count) => {
     if (count === 1) return interruption.abort(new Error('interrupted'));
-    console.error(['godwit: ended at once', ...resultLines(evacuation.guests)].join('\n'));
-    process.exit(exitCodes.failed);
+    const end = (): never => {
+      console.error(['godwit: ended at once', ...resultLines(evacuation.guests)].join('\n'));
+      process.exit(exitCodes.failed);
+    };
+    if (count > 2) end();
+    const told = (error: unknown): void => note(messageOf(error));
+    void evacuation.giveLimitsBack(LIMITS_BACK_MILLIS).catch(told).finally(end);
   });
   const show = async (): Promise<void> => {
     await evacuation.refresh();

@@ -8,6 +8,7 @@ import { startGuestProcess } from '../guest-process.ts';
 import { checkPageRate, checkSize } from '../option-values.ts';
 import { parseQmpAddress } from '../qmp-address.ts';
 import { objectOption, securityObjects } from '../object-option.ts';
+import { needLinux } from '../platform.ts';
 import { teach } from '../teach.ts';
 import { chooseMemoryMode } from '../memory-mode.ts';
 
@@ -34,8 +35,7 @@ With --json that line is {"guest", "pid", "qmp": [addresses], "incoming": addres
 
 /** `godwit guest`: one guest in this process, driven over QMP until it quits. */
 export function registerGuest(program: Command): void {
-  const command = program
-    .command('guest')
+  const command = needLinux(program.command('guest'))
     .description('run a guest that can be migrated, until it is told to quit')
     .requiredOption('--name <name>', 'how the guest is called')
     .requiredOption('--memory <size>', 'its RAM: 256M, 1G', checkSize)

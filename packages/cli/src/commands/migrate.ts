@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import {
   describeCompleted,
   followMigration,
+  restsFor,
   restingStatuses,
   statusPrinter,
 } from '../follow-migration.ts';
@@ -25,7 +26,8 @@ interface MigrateOptions extends QmpOption {
   readonly json?: true;
 }
 
-const AFTER = `The limits stay as they are set; left out, they are what they were (at first 128M/s and 300ms).
+const AFTER = `--wait goes on through lost links as long as the source tries others by itself (x-auto-recover).
+The limits stay as they are set; left out, they are what they were (at first 128M/s and 300ms).
 With --json: a line {"status", "millis"} for each step, and at the end {"result", "migrate"}, where
 result is the status it has come to, or "started".`;
 
@@ -91,7 +93,8 @@ async function migrate(client: QmpClient, uri: string, options: MigrateOptions):
     console.log(options.json === true ? JSON.stringify({ result: 'started' }) : told);
     return;
   }
-  const status = await followMigration(client, { since, until: restingStatuses, onStatus });
+  const rests = async (told: string): Promise<boolean> => await restsFor(client, told);
+  const status = await followMigration(client, { since, until: restingStatuses, onStatus, rests });
   await report(client, status, options);
 }
 

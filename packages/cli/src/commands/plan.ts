@@ -6,9 +6,10 @@ import { UsageError } from '../errors.ts';
 import { followMigration, restingStatuses } from '../follow-migration.ts';
 import { queryMigrate, queryStatus } from '../migrate-info.ts';
 import { measureGuest } from '../plan/measure-guest.ts';
+import { BorrowedSettings } from '../plan/borrowed-settings.ts';
+import { measureLink } from '../plan/measure-link.ts';
 import { type Outcome, outcomeLines, planLines } from '../plan/plan-lines.ts';
 import { type Plan, type PlanInput, predict } from '../plan/predict.ts';
-import { measureRoundTrip } from '../plan/round-trip.ts';
 import { addQmpOption, connectQmp, type QmpOption } from '../qmp-option.ts';
 import { checkMillisFrom, checkPositiveRate, checkRate } from '../option-values.ts';
 import { teach } from '../teach.ts';
@@ -25,17 +26,16 @@ const EXAMPLES = [
   ],
 ] as const;
 
-const AFTER = `The guest runs on while it is watched (calc-dirty-rate). Without --bandwidth the source's max-bandwidth counts;
---link says what the link itself carries, for the last pages and for postcopy, which max-bandwidth does not limit.
+const AFTER = `The guest runs on while it is watched (calc-dirty-rate). Without --bandwidth the source's max-bandwidth counts.
+With --to the source's process measures the link (x-probe-link: about 0.6 s at full speed); --link says instead what it
+carries, for the last pages and for postcopy, which max-bandwidth does not limit. Without either 1.5 GB/s is assumed.
+--then-migrate sets limits and capabilities for the one migration and puts them back when it is over.
 With --json: {"input", "plan", "mode", "outcome"}, the last two with --then-migrate.`;
-
-/** What two processes of one host make of it, memory to memory; where nobody says otherwise. */
-const LINK_BYTES_PER_SECOND = 1.5e9;
 
 interface PlanOptions extends QmpOption {
   readonly to?: Address;
   readonly bandwidth?: number;
-  readonly link: number;
+  readonly link?: number;
   readonly downtimeLimit?: number;
   readonly sample: number;
   readonly thenMigrate?: true;
@@ -45,12 +45,11 @@ interface PlanOptions extends QmpOption {
 
 /** `godwit plan`: what a migration would cost, before it is begun. */
 export function registerPlan(program: Command): void {
-  const link = new Option('--link <rate>', 'what the link carries');
   const command = addQmpOption(program.command('plan'))
     .description('predict what a migration would cost, and say which way to take')
-    .option('--to <uri>', 'where the destination listens: measures the round trip', checkUri)
+    .option('--to <uri>', 'where the destination listens: measures the link to it', checkUri)
     .option('--bandwidth <rate>', "instead of the source's max-bandwidth", checkRate)
-    .addOption(link.argParser(checkPositiveRate).default(LINK_BYTES_PER_SECOND, '1.5GB/s'))
+    .option('--link <rate>', 'what the link carries, instead of measuring', checkPositiveRate)
     .option('--downtime-limit <time>', "instead of the source's", checkMillisFrom(0, 2_000_000))
     .option('--sample <time>', 'how long to watch the guest', checkMillisFrom(50, 60_000), 1000)
     .option('--then-migrate', 'migrate to --to as advised, and show prediction beside outcome')
@@ -84,10 +83,11 @@ async function plan(options: PlanOptions): Promise<void> {
 }
 
 async function measure(client: QmpClient, options: PlanOptions): Promise<PlanInput> {
-  const { to, link } = options;
+  const { to } = options;
   const { status } = await queryStatus(client);
   if (status === 'postmigrate') throw new Error('its guest has left: ask where it runs now');
   const parameters = await client.execute<Record<string, number>>('query-migrate-parameters');
+  const { link, placed, roundTripMillis, from } = await measureLink(client, to, options.link);
   const limited = (rate: number | undefined): number =>
     rate === undefined || rate === 0 ? link : Math.min(rate, link);
   const available = parameters['avail-switchover-bandwidth'] ?? 0;
@@ -98,7 +98,9 @@ async function measure(client: QmpClient, options: PlanOptions): Promise<PlanInp
     availBandwidth: available,
     postcopyBandwidth: limited(parameters['max-postcopy-bandwidth']),
     downtimeLimitMillis: options.downtimeLimit ?? parameters['downtime-limit'] ?? 300,
-    roundTripMillis: to === undefined ? 0 : await measureRoundTrip(to),
+    placedBandwidth: placed,
+    roundTripMillis,
+    linkFrom: from,
   };
 }
 
@@ -111,26 +113,22 @@ async function migrate(
 ): Promise<Outcome> {
   const given = { 'max-bandwidth': bandwidth, 'downtime-limit': downtimeLimit };
   const parameters = Object.entries(given).filter(([, value]) => value !== undefined);
-  await client.execute('migrate-set-parameters', Object.fromEntries(parameters));
-  const names = ['events', ...(mode === 'postcopy' ? ['postcopy-ram'] : [])];
-  const capabilities = names.map((capability) => ({ capability, state: true }));
-  await client.execute('migrate-set-capabilities', { capabilities });
-  const since = client.eventCursor;
-  await client.execute('migrate', { uri: formatAddress(to) });
-  const status = await followMigration(client, {
-    since,
-    until: restingStatuses,
-    onStatus(told) {
-      if (told !== 'active' || mode !== 'postcopy') return;
-      // Refused only when it is over already, which its status tells.
-      void client.execute('migrate-start-postcopy').catch(() => undefined);
-    },
+  const borrowed = await BorrowedSettings.take(
+    client,
+    Object.fromEntries(parameters) as Record<string, number>, // what is undefined was left out
+    { events: true, ...(mode === 'postcopy' ? { 'postcopy-ram': true } : {}) },
+  );
+  const status = await follow(client, to, mode).catch(async (error: unknown) => {
+    await borrowed.giveBack().catch(() => undefined); // what went wrong before is what is told
+    throw error;
   });
   const info = await queryMigrate(client);
+  if (status !== 'postcopy-paused') await borrowed.giveBack();
   if (status !== 'completed') {
     const reason = info['error-desc'] ?? 'no reason given';
+    const left = `; still set for it: ${borrowed.describe()}`;
     const remedy =
-      status === 'postcopy-paused' ? `; to go on: godwit recover --qmp ${qmp} URI` : '';
+      status === 'postcopy-paused' ? `; to go on: godwit recover --qmp ${qmp} URI${left}` : '';
     throw new Error(`the migration is ${status}: ${reason}${remedy}`);
   }
   const { ram } = info;
@@ -140,6 +138,21 @@ async function migrate(
     totalMillis: info['total-time'] ?? 0,
     downtimeMillis: (info['x-downtime-us'] ?? 0) / 1000,
   };
+}
+
+/** @returns the status in which it rests. */
+async function follow(client: QmpClient, to: Address, mode: Plan['use']): Promise<string> {
+  const since = client.eventCursor;
+  await client.execute('migrate', { uri: formatAddress(to) });
+  return await followMigration(client, {
+    since,
+    until: restingStatuses,
+    onStatus(told) {
+      if (told !== 'active' || mode !== 'postcopy') return;
+      // Refused only when it is over already, which its status tells.
+      void client.execute('migrate-start-postcopy').catch(() => undefined);
+    },
+  });
 }
 
 function checkUri(text: string): Address {

@@ -15,6 +15,8 @@ export interface CommandNode {
   readonly name: string;
   readonly description: string;
   readonly options: readonly OptionNode[];
+  /** Of its first argument. */
+  readonly choices: readonly string[];
   readonly commands: readonly CommandNode[];
 }
 
@@ -32,6 +34,7 @@ export function commandTree(command: Command, parent = ''): CommandNode {
       choices: option.argChoices ?? [],
       description: option.description,
     })),
+    choices: command.registeredArguments[0]?.argChoices ?? [],
     // `help` is commander's own, and knows what the rest is.
     commands: command.commands.map((child) => commandTree(child, path)),
   };
@@ -43,7 +46,11 @@ export function allCommands(node: CommandNode): CommandNode[] {
 }
 
 export function words(node: CommandNode): string[] {
-  return [...node.commands.map(({ name }) => name), ...node.options.flatMap(({ flags }) => flags)];
+  return [
+    ...node.commands.map(({ name }) => name),
+    ...node.choices,
+    ...node.options.flatMap(({ flags }) => flags),
+  ];
 }
 
 /** A word in single quotes, as bash and zsh read it. */

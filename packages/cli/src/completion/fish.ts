@@ -20,10 +20,11 @@ ${commands.flatMap((node) => nodeLines(node, root.name)).join('\n')}
 `;
 }
 
-function nodeLines({ path, commands, options }: CommandNode, program: string): string[] {
+function nodeLines({ path, commands, choices, options }: CommandNode, program: string): string[] {
   const at = `complete -c ${program} -n ${quotedForFish(`__${program}_at '${path}'`)}`;
   return [
     ...commands.map(({ name, description }) => `${at} -a ${name} -d ${quotedForFish(description)}`),
+    ...choices.map((choice) => `${at} -a ${quotedForFish(choice)}`),
     ...options.map((option) => `${at}${optionText(option)}`),
   ];
 }

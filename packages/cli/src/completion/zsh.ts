@@ -37,9 +37,10 @@ function valueCases({ path, options }: CommandNode): string[] {
 }
 
 /** `_describe` takes `word:what it is`. */
-function itemsCase({ path, commands, options }: CommandNode): string {
+function itemsCase({ path, commands, choices, options }: CommandNode): string {
   const items = [
     ...commands.map(({ name, description }) => [name, description]),
+    ...choices.map((choice) => [choice, 'argument']),
     ...options.flatMap(({ flags, description }) => flags.map((flag) => [flag, description])),
   ];
   const told = items.map(([word = '', text = '']) =>

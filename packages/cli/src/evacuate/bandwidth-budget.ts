@@ -35,6 +35,13 @@ export class BandwidthBudget {
     return { [Symbol.asyncDispose]: async () => await this.#leave(client) };
   }
 
+  /** At once, for who stops looking after them: each has its own limits back, and no share is set any more. */
+  async dissolve(): Promise<void> {
+    const members = [...this.#members];
+    this.#members.clear();
+    await Promise.all(members.map(async ([client, before]) => await set(client, before)));
+  }
+
   get share(): number | undefined {
     if (this.#total === undefined) return undefined;
     if (this.#total === 0) return 0;

@@ -1,3 +1,5 @@
+import { setTimeout as after } from 'node:timers/promises';
+
 import { QmpClient } from '@godwit/qmp';
 import PQueue from 'p-queue';
 
@@ -40,19 +42,21 @@ export class Evacuation implements AsyncDisposable {
   readonly #options: EvacuationOptions;
   readonly #hooks: EvacuationHooks;
   readonly #clients: QmpClient[] = [];
+  readonly #budget: BandwidthBudget;
   #moves: readonly GuestMove[] = [];
 
   constructor(options: EvacuationOptions, hooks: EvacuationHooks) {
     this.#options = options;
     this.#hooks = hooks;
     this.guests = options.from.map(newReport);
+    this.#budget = new BandwidthBudget(options.bandwidth);
   }
 
   /** @returns when every guest is settled. */
   async run(): Promise<void> {
-    const { parallel, bandwidth, postcopy, retries } = this.#options;
+    const { parallel, postcopy, retries } = this.#options;
     const pool = new DestinationPool(await this.#surveyDestinations());
-    const budget = new BandwidthBudget(bandwidth);
+    const budget = this.#budget;
     const { signal, onChange } = this.#hooks;
     const context: MoveContext = { pool, budget, postcopy, retries, signal, onChange };
     const moves = await Promise.all(
@@ -61,6 +65,19 @@ export class Evacuation implements AsyncDisposable {
     this.#moves = moves.filter((move) => move !== undefined);
     const queue = new PQueue({ concurrency: parallel });
     await Promise.all(this.#moves.map(async (move) => await this.#move(move, queue)));
+  }
+
+  /**
+   * Before everything is left to itself: what goes on does so within its own limits.
+   *
+   * @throws {Error} some process did not answer in time.
+   */
+  async giveLimitsBack(timeoutMillis: number): Promise<void> {
+    const late = after(timeoutMillis).then(() => {
+      throw new Error('not every source has its own bandwidth limits back: it did not answer');
+    });
+    late.catch(() => undefined); // time is up later as well, and nobody cares then
+    await Promise.race([this.#budget.dissolve(), late]);
   }
 
   /** Asks for the figures of what is under way. */

@@ -104,12 +104,25 @@ export class GuestMove {
   async #follow(since: number): Promise<string> {
     const onStatus = (status: string): void => {
       this.#change({ status, owner: ownerAt(status) });
+      this.#nameThePause(status);
       if (status === 'postcopy-active') this.#change({ phase: 'moving' });
       if (status !== 'active' || !this.#context.postcopy) return;
       // Refused only when it is over already, which its status tells.
       void this.#client.execute('migrate-start-postcopy').catch(() => undefined);
     };
     return await followMigration(this.#client, { since, until: restingStatuses, onStatus });
+  }
+
+  /** Whoever switched `pause-before-switchover` on wants to say when: it is theirs to continue. */
+  #nameThePause(status: string): void {
+    if (status === 'pre-switchover') {
+      const command = `godwit qmp --qmp ${this.report.from} migrate-continue`;
+      const reason = `pause-before-switchover is on; to go on: ${command} '{"state": "pre-switchover"}'`;
+      return this.#change({ reason });
+    }
+    if (this.#report.reason?.startsWith('pause-before-switchover') !== true) return;
+    delete this.#report.reason;
+    this.#change({});
   }
 
   /** New links, as often as it takes and as may be. @returns where it rests at last. */

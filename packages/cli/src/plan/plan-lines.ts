@@ -56,7 +56,8 @@ function writtenWords({ curve, pageBytes }: PlanInput): string {
 function bandwidthWords(input: PlanInput): string {
   const { bandwidth, postcopyBandwidth, switchoverBandwidth, roundTripMillis } = input;
   const rates = `precopy ${formatRate(bandwidth)}, postcopy ${formatRate(postcopyBandwidth)}, last pages ${formatRate(switchoverBandwidth)}`;
-  return roundTripMillis === 0 ? rates : `${rates}; round trip ${formatMillis(roundTripMillis)}`;
+  const link = `${rates}; link ${input.linkFrom}`;
+  return roundTripMillis === 0 ? link : `${link}, round trip ${formatMillis(roundTripMillis)}`;
 }
 
 function line(label: string, text: string): string {

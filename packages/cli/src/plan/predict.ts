@@ -16,8 +16,12 @@ export interface PlanInput {
   /** `avail-switchover-bandwidth`: what the engine counts on for them; 0: what it has measured before. */
   readonly availBandwidth: number;
   readonly postcopyBandwidth: number;
+  /** What a destination places by fault, whatever the limits. */
+  readonly placedBandwidth: number;
   readonly downtimeLimitMillis: number;
   readonly roundTripMillis: number;
+  /** Where what the link carries is known from. */
+  readonly linkFrom: 'measured' | 'told' | 'assumed';
 }
 
 export interface Forecast {
@@ -51,8 +55,6 @@ const BASE_DOWNTIME_MILLIS = 8;
 const BASE_TOTAL_MILLIS = 250;
 /** As in every postcopy: one when tracking begins, two of what is stale, one of the stopped guest. */
 const POSTCOPY_PASSES = 4;
-/** What a destination places while its guest faults; measured on two cores. */
-const POSTCOPY_BYTES_PER_SECOND_MAX = 6e8;
 /** Round trips with the guest stopped: loaded, running. */
 const DOWNTIME_ROUND_TRIPS = 2;
 const TOTAL_ROUND_TRIPS = 8;
@@ -129,12 +131,12 @@ function predictPrecopy(input: PlanInput): PrecopyForecast {
 
 /** Switched over at once, as `godwit migrate --postcopy` does: no page is sent twice. */
 function predictPostcopy(input: PlanInput): PostcopyForecast {
-  const { pageBytes, postcopyBandwidth, switchoverBandwidth } = input;
+  const { pageBytes, postcopyBandwidth, switchoverBandwidth, placedBandwidth } = input;
   const missingPages = contentPages(input);
   const bytes = missingPages * pageBytes;
   const downtimeMillis = downtime(input, 0);
   const requested = requestedPerSecond(input) * pageBytes;
-  const most = Math.min(switchoverBandwidth, POSTCOPY_BYTES_PER_SECOND_MAX);
+  const most = Math.min(switchoverBandwidth, placedBandwidth);
   const rate = Math.min(most, postcopyBandwidth + requested);
   const base = BASE_TOTAL_MILLIS + trips(input, TOTAL_ROUND_TRIPS);
   return {

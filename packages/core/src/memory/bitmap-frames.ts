@@ -1,5 +1,6 @@
 import {
   BITMAP_BODY_BYTES_MAX,
+  ChannelError,
   encodeFrameHeader,
   FRAME_HEADER_BYTES,
   type FrameType,
@@ -24,4 +25,19 @@ export function* bitmapFrames(
       yield frame;
     }
   }
+}
+
+/**
+ * The last byte of a bitmap has bits for pages that are not there.
+ *
+ * @param what the frame is called.
+ * @throws {ChannelError} `ERR_PROTOCOL`: such a bit is set.
+ */
+export function checkPadding(
+  what: string,
+  { block, pageCount }: { readonly block: number; readonly pageCount: number },
+  bits: Uint8Array,
+): void {
+  if (pageCount % 8 === 0 || (bits.at(-1) as number) >>> (pageCount % 8) === 0) return;
+  throw new ChannelError('ERR_PROTOCOL', `${what} of block ${block} has bits past its end`);
 }

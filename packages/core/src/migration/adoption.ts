@@ -1,6 +1,6 @@
 import type { ControlMessage } from '@godwit/transport';
 import { type Capability, sharedCapabilities } from '../capabilities.ts';
-import { PAGE_CHANNELS_MAX } from '../parameters.ts';
+import { HEARTBEAT_MILLIS_MIN, PAGE_CHANNELS_MAX, parameterRules } from '../parameters.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 
 type Start = Extract<ControlMessage, { readonly t: 'start' }>;
@@ -30,6 +30,10 @@ export function reasonToRefuse(start: Start, terms: AdoptionTerms): string | und
   if (compression !== undefined && compression !== 'zlib') {
     return `multifd-compression '${compression}' is not supported here`;
   }
+  const { heartbeat } = start;
+  if (heartbeat !== undefined && !isHeartbeatInterval(heartbeat)) {
+    return `a heartbeat every ${heartbeat} ms is not given here`;
+  }
   const pageBytes = terms.blocks[0]?.pageBytes;
   if (start.page !== pageBytes) {
     return `the page size is ${pageBytes} bytes here, ${start.page} at the source`;
@@ -47,6 +51,10 @@ export function reasonToRefuse(start: Start, terms: AdoptionTerms): string | und
     });
   if (!isSame) return `RAM differs: ${ours} here, ${theirs} at the source`;
   return undefined;
+}
+
+function isHeartbeatInterval(millis: number): boolean {
+  return millis >= HEARTBEAT_MILLIS_MIN && millis <= parameterRules['x-heartbeat-interval'].max;
 }
 
 export function hasCapability(start: Start, name: Capability): boolean {

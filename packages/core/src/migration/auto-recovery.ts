@@ -38,6 +38,11 @@ export class AutoRecovery {
     this.#random = random;
   }
 
+  /** Which attempt follows by itself; nothing while none does. */
+  get scheduled(): number | undefined {
+    return this.#timer === undefined ? undefined : this.#attempt;
+  }
+
   /** A link is lost, or an attempt has failed. @param attempt begins the next one. */
   schedule(attempt: () => void): void {
     const parameters = this.#parameters();

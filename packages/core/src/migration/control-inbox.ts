@@ -23,6 +23,7 @@ export class ControlInbox {
   readonly switchoverAck: Promise<void>;
   /** Rejects when the link has ended, with the reason. */
   readonly ended: Promise<never>;
+  #hasComplete = false;
   #hasSwitchoverAck = false;
   #ackNow: () => void = () => undefined;
   #completeNow: (proof: ReceivedProof) => void = () => undefined;
@@ -60,8 +61,13 @@ export class ControlInbox {
 
   /** @throws {ChannelError} `ERR_PROTOCOL`: nobody asked for so much. */
   push(message: ControlMessage): void {
-    if (message.t === 'complete') return this.#completeNow(message);
+    if (message.t === 'complete') {
+      this.#once('complete', this.#hasComplete);
+      this.#hasComplete = true;
+      return this.#completeNow(message);
+    }
     if (message.t === 'switchover-ack') {
+      this.#once('switchover-ack', this.#hasSwitchoverAck);
       this.#hasSwitchoverAck = true;
       return this.#ackNow();
     }
@@ -97,6 +103,10 @@ export class ControlInbox {
       throw refusalOf(message.why);
     }
     throw new ChannelError('ERR_PROTOCOL', `'${message.t}' where '${type}' was expected`);
+  }
+
+  #once(what: string, hasCome: boolean): void {
+    if (hasCome) throw new ChannelError('ERR_PROTOCOL', `'${what}' came twice`);
   }
 
   async #nextWithin(limit: LimitOptions): Promise<ControlMessage> {

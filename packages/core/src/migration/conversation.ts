@@ -29,6 +29,9 @@ export interface ConversationParts {
 export class Conversation {
   readonly #parts: ConversationParts;
   #deadline: NodeJS.Timeout | undefined;
+  /** Of a recovery: the source has asked; it has been told to go on. Each comes once. */
+  #isAsked = false;
+  #isResumed = false;
   readonly #over = new AbortController();
 
   constructor(parts: ConversationParts) {
@@ -79,8 +82,9 @@ export class Conversation {
       case 'start':
         return await this.#adopt(message);
       case 'pass':
-        return;
+        return this.#parts.incoming.expect('pass', 'receiving');
       case 'flush':
+        this.#parts.incoming.expect('flush', 'receiving');
         return await this.#parts.link.send({ t: 'flushed' });
       case 'listen':
         return this.#listen();
@@ -101,13 +105,14 @@ export class Conversation {
 
   async #adopt(start: Extract<ControlMessage, { t: 'start' }>): Promise<void> {
     const { link, incoming, status, uuid, switchoverReady } = this.#parts;
+    clearTimeout(this.#deadline); // it has come; how long it takes to get ready is the source's to limit
     const why = await incoming.adopt(start, uuid);
     if (why !== undefined) {
       await link.send({ t: 'refused', why });
       throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
     }
-    clearTimeout(this.#deadline);
     status.move('setup', 'active');
+    link.beat();
     await link.send({ t: 'started' });
     if (!hasCapability(start, 'switchover-ack')) return;
     void giveSwitchoverAck(link, switchoverReady, this.#over.signal); // whenever that is
@@ -136,6 +141,7 @@ export class Conversation {
 
   async #runGuest(paused: boolean): Promise<void> {
     const { link, incoming, status } = this.#parts;
+    this.#expectStep('run', link.epoch === 0 || this.#isAsked);
     clearTimeout(this.#deadline);
     await incoming.run(paused, () => {
       // The order has been given: the guest runs, even if the link breaks now (which its reader tells).
@@ -164,8 +170,9 @@ export class Conversation {
 
   /** The source says that it has sent everything: what is still missing must be close. */
   #expectCompletion(): void {
-    const { incoming, threads } = this.#parts;
+    const { link, incoming, threads } = this.#parts;
     incoming.expect('end', 'running', 'complete');
+    this.#expectStep('end', link.epoch === 0 || this.#isResumed);
     if (incoming.phase === 'complete') return;
     const { received } = threads;
     this.#expectSoon(() => `the last ${received.pagesTotal - received.count} pages`);
@@ -190,7 +197,10 @@ export class Conversation {
   async #tellReceived(): Promise<void> {
     const { link, incoming, threads } = this.#parts;
     incoming.expect('recover', 'loaded', 'running', 'complete');
+    this.#expectStep('recover', link.epoch > 0 && !this.#isAsked);
+    this.#isAsked = true;
     const phase = incoming.phase as 'loaded' | 'running' | 'complete';
+    link.beat();
     const { bitmaps } = threads.received;
     const frames = phase === 'complete' ? [] : [...bitmapFrames(FrameType.RECV_BITMAP, bitmaps)];
     this.#expectSoon(() => "the source's next step of recovery");
@@ -198,9 +208,18 @@ export class Conversation {
     await link.sendFrames([...frames, encodeControl(recovering)]); // one way through the threads
   }
 
+  /** A recovery goes `recover`, `run` where that was lost, `resume`, on a link that is one. */
+  #expectStep(what: string, isDue: boolean): void {
+    if (isDue) return;
+    const { epoch } = this.#parts.link;
+    throw new ChannelError('ERR_PROTOCOL', `'${what}' out of turn on link ${epoch}`);
+  }
+
   async #resumeLink(): Promise<void> {
     const { link, incoming, status } = this.#parts;
     incoming.expect('resume', 'running', 'complete');
+    this.#expectStep('resume', this.#isAsked && !this.#isResumed);
+    this.#isResumed = true;
     clearTimeout(this.#deadline);
     if (status.is('postcopy-recover')) status.move('postcopy-recover', 'postcopy-active');
     await link.send({ t: 'resumed' });

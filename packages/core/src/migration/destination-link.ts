@@ -7,7 +7,9 @@ import {
 } from '@godwit/transport';
 import type { Placing } from '../threads/placing-gate.ts';
 import type { RamReceiverEvent } from '../threads/ram-receiver-api.ts';
+import type { Parameters } from '../parameters.ts';
 import type { DestinationThreads } from './destination-threads.ts';
+import { LinkWatch, type Pulse, silenceMillisMax } from './link-watch.ts';
 
 export type LinkEvent = RamReceiverEvent;
 
@@ -25,6 +27,8 @@ export class DestinationLink implements AsyncDisposable {
   readonly epoch: number;
   readonly #threads: DestinationThreads;
   readonly #main: Channel;
+  readonly #parameters: () => Parameters;
+  readonly #watch: LinkWatch;
   #writing: Promise<unknown>;
   #urgent: Channel | undefined;
   readonly #pages = new Map<number, Channel>();
@@ -35,10 +39,21 @@ export class DestinationLink implements AsyncDisposable {
   readonly #events: LinkEvent[] = [];
   #wake: () => void = () => undefined;
 
-  constructor(threads: DestinationThreads, main: Channel, placing: Placing) {
+  /** @param parameters as they are now. */
+  constructor(
+    threads: DestinationThreads,
+    main: Channel,
+    placing: Placing,
+    parameters: () => Parameters,
+  ) {
     this.epoch = main.epoch;
     this.#threads = threads;
     this.#main = main;
+    this.#parameters = parameters;
+    this.#watch = new LinkWatch(
+      () => this.#silenceMillis(),
+      (reason) => this.drop(reason),
+    );
     threads.gate.openLink(placing);
     threads.fault.onEvent = (event) => this.drop(new ChannelError('ERR_CLOSED', event.message));
     this.#writing = threads.fault.call('attach', main.descriptor);
@@ -47,6 +62,14 @@ export class DestinationLink implements AsyncDisposable {
 
   get lost(): Error | undefined {
     return this.#lost;
+  }
+
+  /** The source has spoken: heartbeats go both ways from now on, where it has asked for any. */
+  beat(): void {
+    const { heartbeatMillis, fault } = this.#threads;
+    if (heartbeatMillis === 0 || this.#lost !== undefined) return;
+    fault.call('beat', heartbeatMillis).catch(() => undefined); // of a thread that died others tell
+    this.#watch.begin();
   }
 
   /** Takes a further channel of this link; one that is there already, or not agreed on, is closed. */
@@ -100,7 +123,10 @@ export class DestinationLink implements AsyncDisposable {
   async next(): Promise<LinkEvent | undefined> {
     for (;;) {
       const event = this.#events.shift();
-      if (event !== undefined) return event;
+      if (event !== undefined) {
+        if (event.type !== 'complete') this.#threads.gate.takeOne();
+        return event;
+      }
       if (this.#readers === 0) return undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -111,6 +137,7 @@ export class DestinationLink implements AsyncDisposable {
   /** Ends the link now; idempotent, the first reason counts. */
   drop(reason: Error): void {
     this.#lost ??= reason;
+    this.#watch.end();
     for (const channel of this.#channels()) channel.shutdown();
     this.#threads.gate.breakLink();
   }
@@ -140,8 +167,22 @@ export class DestinationLink implements AsyncDisposable {
 
   #read(thread: DestinationThreads['receiver'], channel: Channel): void {
     thread.onEvent = (event) => this.#take(event);
+    channel.limitSilence(this.#silenceMillis());
+    this.#watch.add(channel.role, this.#pulse(thread));
     this.#readers += 1;
     this.#reading.push(this.#untilEnd(thread.call('run', channel.descriptor)));
+  }
+
+  /** Who waits for another channel, or places what has come, does not wait for the source. */
+  #pulse(thread: DestinationThreads['receiver']): Pulse {
+    return () => {
+      const reads = this.#threads.readsOf(thread);
+      return reads % 2 === 1 ? reads : undefined;
+    };
+  }
+
+  #silenceMillis(): number {
+    return silenceMillisMax(this.#parameters(), this.#threads.heartbeatMillis);
   }
 
   async #untilEnd(reading: Promise<void>): Promise<void> {

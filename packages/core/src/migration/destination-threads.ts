@@ -56,6 +56,10 @@ export class DestinationThreads {
   readonly urgentReceiver: Receiver;
   readonly fault: Thread<FaultCommands, FaultEvent>;
   readonly gate = new PlacingGate();
+  /** As the source has said: milliseconds between the heartbeats of both sides; 0: none. */
+  heartbeatMillis = 0;
+  /** Of each receiver its own. */
+  readonly #reads = new Map<Receiver, ReceiverCounters>();
   readonly #shared: Omit<RamReceiverData, 'role' | 'reader' | 'counters'>;
   readonly #bulkCounters: ReceiverCounters[] = [];
   readonly #pageReceivers: Receiver[] = [];
@@ -113,6 +117,11 @@ export class DestinationThreads {
       throw error;
     }
     this.gate.pageChannels = count;
+  }
+
+  /** How many reads it has begun and ended: odd while it waits for the link. */
+  readsOf(receiver: Receiver): number {
+    return this.#reads.get(receiver)?.get('reads') ?? 0;
   }
 
   get pageReceivers(): readonly Receiver[] {
@@ -211,6 +220,8 @@ export class DestinationThreads {
       reader,
       counters: counters.buffer,
     };
-    return new Thread('ram-receiver', workerData);
+    const receiver: Receiver = new Thread('ram-receiver', workerData);
+    this.#reads.set(receiver, counters);
+    return receiver;
   }
 }

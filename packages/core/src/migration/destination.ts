@@ -5,8 +5,7 @@ import {
   assertNever,
   type Channel,
   ChannelError,
-  type ListenSecurity,
-  SecurityObjects,
+  type SecurityObjects,
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
@@ -19,6 +18,7 @@ import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { IncomingGuest } from './incoming-guest.ts';
 import { withLimit } from './limit.ts';
+import { listenSecurity } from './listen-security.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
 import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
@@ -78,7 +78,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#doorkeeper = new Doorkeeper({
       phase: () => this.#incoming.phase,
       pageChannels: () => this.#threads.gate.pageChannels,
-      security: () => this.#security(),
+      security: () => listenSecurity(options),
     });
     this.#doorkeeper.onRefused = (reason) => this.#noteRefusal(reason);
     this.#lifeline = new Lifeline(() => {
@@ -190,7 +190,12 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** @returns whether the migration is over, rather than this link. */
   async #serveLink(main: Channel): Promise<boolean> {
-    const link = new DestinationLink(this.#threads, main, this.#placing());
+    const link = new DestinationLink(
+      this.#threads,
+      main,
+      this.#placing(),
+      this.#options.parameters,
+    );
     this.#link = link;
     this.#doorkeeper.serve((channel, index) => link.attach(channel, index));
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);
@@ -268,13 +273,6 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     const unrun = this.#incoming.phase === 'loaded';
     const code = unrun ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
     return new MigrationError(code, reason.message, { cause: reason });
-  }
-
-  /** As the parameters ask for it when a connection comes. */
-  #security(): ListenSecurity | undefined {
-    const { 'tls-creds': credsId, 'tls-authz': authzId } = this.#options.parameters();
-    const objects = this.#options.security ?? new SecurityObjects();
-    return objects.forListening({ credsId, authzId });
   }
 
   /** Whoever set up TLS reads here why a source does not get in. */

@@ -12,6 +12,7 @@ import {
   type Session,
 } from '@godwit/transport';
 import { PAGE_CHANNELS_MAX } from '../parameters.ts';
+import { ProbeServer } from '../probe/probe-server.ts';
 import type { DestinationPhase } from './incoming-guest.ts';
 
 /** What admission depends on, as it is now. */
@@ -38,6 +39,7 @@ export class Doorkeeper {
   /** Further channels of the link that is not served yet, where they were faster. */
   readonly #waiting: { readonly channel: Channel; readonly index: number }[] = [];
   #join: Join | undefined;
+  readonly #probes = new ProbeServer();
   #closed = false;
   #wake: () => void = () => undefined;
 
@@ -106,6 +108,7 @@ export class Doorkeeper {
     this.#wake();
     this.#waitingMain?.close();
     this.#closeWaiting();
+    await this.#probes.close();
     await this.#turn;
     await this.#listener?.close();
     this.#listener = undefined;
@@ -117,6 +120,9 @@ export class Doorkeeper {
     if (hello.newSession) {
       if (session !== undefined || this.#state.phase() !== 'new') {
         return { refuse: 'busy', reason: 'another migration has begun here', epoch };
+      }
+      if (hello.role === 'probe' && this.#probes.isBusy) {
+        return { refuse: 'busy', reason: 'another probe is under way here', epoch };
       }
       return { session: sessionOf(hello), epoch: 0 };
     }
@@ -131,6 +137,8 @@ export class Doorkeeper {
         return { refuse: 'stale-epoch', reason: `the link is in epoch ${epoch}`, epoch };
       case 'page':
         return this.#admitPages(session, hello);
+      case 'probe':
+        return { refuse: 'unexpected-role', reason: 'a probe belongs to no migration', epoch };
       default:
         return assertNever(hello.role);
     }
@@ -161,18 +169,26 @@ export class Doorkeeper {
   /** Proved: a newer main connection displaces what is left of the older one. */
   #enter(channel: Channel, hello: Hello): void {
     if (this.#closed) return channel.close();
+    if (channel.role === 'probe') return this.#enterProbe(channel);
     if (channel.role !== 'main') return this.#enterLink(channel, hello.index);
     // Admitted on what held then; of two that came at once, one has entered meanwhile.
     const isLate = hello.newSession ? this.#session !== undefined : hello.epoch <= this.#epoch;
     if (isLate) return channel.close();
     if (hello.newSession) this.#session = sessionOf(hello);
     this.#epoch = channel.epoch;
+    this.#probes.end();
     this.#waitingMain?.close();
     this.#waitingMain = channel;
     this.#closeWaiting();
     this.#join = undefined;
     this.onDisplaced(new ChannelError('ERR_CLOSED', 'the source has opened a new link'));
     this.#wake();
+  }
+
+  /** Of two that came at once, and of a source and a probe, one has entered meanwhile. */
+  #enterProbe(channel: Channel): void {
+    if (this.#probes.isBusy || this.#session !== undefined) return channel.close();
+    this.#probes.serve(channel);
   }
 
   #enterLink(channel: Channel, index: number): void {

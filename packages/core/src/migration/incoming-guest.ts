@@ -68,6 +68,7 @@ export class IncomingGuest {
       return `${start.channels} page channels cannot be had here: ${(error as Error).message}`;
     }
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
+    this.#threads.heartbeatMillis = start.heartbeat ?? 0;
     this.#threads.gate.takesCompressed = start.compression !== undefined;
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';

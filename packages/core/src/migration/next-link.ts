@@ -22,6 +22,11 @@ export class NextLink {
     return this.#take !== undefined;
   }
 
+  /** Which attempt follows by itself. */
+  get scheduled(): number | undefined {
+    return this.#autoRecovery?.scheduled;
+  }
+
   dialled(address: Address): void {
     this.#last = address;
   }

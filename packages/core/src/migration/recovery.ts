@@ -87,14 +87,10 @@ export async function openPages(
   const { epoch } = session;
   const { link, threads } = context;
   const options = { session, role: 'page', epoch, ...dialling(context) } as const;
-  const channels: Channel[] = [];
-  try {
-    for (const index of threads.pageSenders.keys()) {
-      channels.push(await dial(address, { ...options, index }));
-    }
-  } finally {
-    // Those that stand already are closed with the link, whatever becomes of the others.
-    await link.attachPages(channels);
+  // From its opening on a channel must not be silent for long: its thread is there before.
+  await Promise.all(threads.pageSenders.map(async (it) => await it.call('ready', undefined)));
+  for (const index of threads.pageSenders.keys()) {
+    await link.attachPage(await dial(address, { ...options, index }));
   }
 }
 
@@ -105,13 +101,15 @@ export async function openPages(
  */
 async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase> {
   const { link, threads } = context;
+  const bitmaps = link.expectBitmaps();
   await link.send({ t: 'recover' });
   const answer = await link.inbox.expect('recovering', handshake(context));
+  link.beginWatch();
   if (answer.phase === 'complete') {
     for (const bitmap of threads.dirty) bitmap.clear();
     link.inbox.push({ t: 'complete', pages: answer.pages, digest: answer.digest });
   } else {
-    link.recvBitmaps.replaceDirty(threads.dirty, answer);
+    bitmaps.replaceDirty(threads.dirty, answer);
   }
   return answer.phase;
 }

@@ -1,4 +1,5 @@
 import { ChannelError, type ReceivedProof } from '@godwit/transport';
+import { checkPadding } from '../memory/bitmap-frames.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { isSameReceived, proofOf } from '../memory/received-pages.ts';
 
@@ -29,9 +30,7 @@ export class RecvBitmaps {
         `RECV_BITMAP of block ${block} from page ${firstPage}`,
       );
     }
-    if (pageCount % 8 !== 0 && (bytes.at(-1) as number) >>> (pageCount % 8) !== 0) {
-      throw new ChannelError('ERR_PROTOCOL', `RECV_BITMAP of block ${block} has bits past its end`);
-    }
+    checkPadding('RECV_BITMAP', part, bytes);
     new Uint8Array(bitmap.buffer).set(bytes, firstPage / 8);
     this.#arrived[block] = firstPage + pageCount;
   }

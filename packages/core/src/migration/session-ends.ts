@@ -24,8 +24,10 @@ export async function agree(context: SourceContext, uuid: string | undefined): P
     uuid: uuid ?? null,
     ...(channels > 0 ? { channels } : {}),
     ...(threads.pageChannels.zlibLevel === undefined ? {} : { compression: 'zlib' }),
+    ...(threads.heartbeatMillis === 0 ? {} : { heartbeat: threads.heartbeatMillis }),
   });
   await link.inbox.expect('started', handshake(context));
+  link.beginWatch();
   // The first digest of a process takes milliseconds: not while the guest stands still.
   expectedReceived(context);
 }

@@ -1,7 +1,7 @@
 import { type DialSecurity, SecurityObjects } from '@godwit/transport';
 import type { Capabilities } from '../capabilities.ts';
 import type { Guest } from '../guest.ts';
-import type { Parameters } from '../parameters.ts';
+import { HEARTBEAT_MILLIS_MIN, type Parameters } from '../parameters.ts';
 import type { RecoveryNews } from './auto-recovery.ts';
 import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
@@ -56,6 +56,12 @@ export interface PageChannels {
   readonly count: number;
   /** How hard they compress; left out, they do not. */
   readonly zlibLevel?: number;
+}
+
+/** Milliseconds between the heartbeats that are asked for; 0: none. */
+export function heartbeatMillis({ parameters }: SourceOptions): number {
+  const millis = parameters['x-heartbeat-interval'];
+  return millis === 0 ? 0 : Math.max(millis, HEARTBEAT_MILLIS_MIN);
 }
 
 /** The page channels that are asked for. */

@@ -19,6 +19,8 @@ export interface SourceInfo {
   /** Of its time, what each vCPU loses to auto-converge; only while it is throttled. */
   readonly 'cpu-throttle-percentage'?: number;
   readonly 'x-senders'?: SenderLoad;
+  /** With x-auto-recover, while the migration is paused: the attempt that follows by itself. */
+  readonly 'x-recover-attempt'?: number;
 }
 
 const withoutFigures: ReadonlySet<SourceStatus> = new Set(['setup', 'failed', 'cancelled']);
@@ -27,6 +29,7 @@ export function sourceInfo(
   status: SourceStatus,
   statistics: SourceStatistics,
   error: Error | undefined,
+  recoverAttempt?: number,
 ): SourceInfo {
   const description = error === undefined ? {} : { 'error-desc': error.message };
   if (status === 'none') return description;
@@ -43,6 +46,7 @@ export function sourceInfo(
     ram: statistics.ram(),
     ...(throttlePercentage > 0 ? { 'cpu-throttle-percentage': throttlePercentage } : {}),
     'x-senders': statistics.senders(),
+    ...(recoverAttempt === undefined ? {} : { 'x-recover-attempt': recoverAttempt }),
   };
 }
 

@@ -6,11 +6,13 @@ import type {
   TransferOrder,
   TransferResult,
 } from '../threads/ram-sender-api.ts';
+import type { Parameters } from '../parameters.ts';
 import type { Rate } from '../threads/sender-control.ts';
 import { ControlInbox } from './control-inbox.ts';
 import type { Switchover } from './precopy.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
-import type { SourceThreads } from './source-threads.ts';
+import { LinkWatch, silenceMillisMax } from './link-watch.ts';
+import type { Sender, SourceThreads } from './source-threads.ts';
 
 type TransferRequest = Pick<TransferOrder, 'rate' | 'pass'>;
 
@@ -26,25 +28,32 @@ const UNSENT_BYTES = 128 * 1024;
  */
 export class SourceLink implements AsyncDisposable {
   readonly inbox = new ControlInbox();
-  readonly recvBitmaps: RecvBitmaps;
+  #recvBitmaps: RecvBitmaps | undefined;
   readonly #threads: SourceThreads;
   readonly #main: Channel;
-  readonly #stallMillis: () => number;
+  readonly #parameters: () => Parameters;
+  readonly #watch: LinkWatch;
   readonly #reading: Promise<void>;
   /** Everything that may still write to a channel of this link. */
   readonly #writing = new Set<Promise<unknown>>();
   #urgent: Channel | undefined;
-  #pages: readonly Channel[] = [];
+  readonly #pages: Channel[] = [];
   #syncs = 0;
   #transfer = 0;
   #lost: Error | undefined;
 
-  /** @param stallMillis how long a write that keeps somebody waiting may make no progress. */
-  constructor(threads: SourceThreads, main: Channel, stallMillis: () => number) {
-    this.#stallMillis = stallMillis;
+  /** @param parameters as they are now: a write that keeps somebody waiting has the handshake's time. */
+  constructor(threads: SourceThreads, main: Channel, parameters: () => Parameters) {
+    this.#parameters = parameters;
     this.#threads = threads;
     this.#main = main;
-    this.recvBitmaps = new RecvBitmaps(threads.blockPages);
+    main.limitSilence(this.#silenceMillis());
+    this.#watch = new LinkWatch(
+      () => this.#silenceMillis(),
+      (reason) => this.drop(reason),
+    );
+    // Also while it does not read: what it does instead is to write, or to wait to.
+    this.#watch.add('main', () => threads.returnPathCounters.get('reads'));
     threads.returnPath.onEvent = (event) => {
       try {
         this.#receive(event);
@@ -56,12 +65,23 @@ export class SourceLink implements AsyncDisposable {
       () => this.drop(new ChannelError('ERR_CLOSED', 'the destination closed the connection')),
       (error: unknown) => this.drop(error as Error),
     );
-    void this.#write(threads.sender.call('attach', main.descriptor));
+    void this.#write(this.#attach(threads.sender, main.descriptor));
+  }
+
+  /** The destination has read what was said first: its heartbeats come, where any were agreed on. */
+  beginWatch(): void {
+    if (this.#threads.heartbeatMillis > 0) this.#watch.begin();
   }
 
   /** Why the link ended, once it has. */
   get lost(): Error | undefined {
     return this.#lost;
+  }
+
+  /** From here on the destination may say what it has received. */
+  expectBitmaps(): RecvBitmaps {
+    this.#recvBitmaps = new RecvBitmaps(this.#threads.blockPages);
+    return this.#recvBitmaps;
   }
 
   /** Requests are answered from now on, on this channel if there is one. */
@@ -72,18 +92,26 @@ export class SourceLink implements AsyncDisposable {
       throw this.#lost;
     }
     for (const channel of this.#channels()) channel.limitUnsent(UNSENT_BYTES);
+    urgent?.limitSilence(this.#silenceMillis());
     this.#threads.control.urgentDescriptor = urgent?.descriptor ?? -1;
   }
 
-  /** The bulk goes over these channels from now on. @returns when their threads have started. */
-  async attachPages(channels: readonly Channel[]): Promise<void> {
-    this.#pages = channels;
+  /** The bulk goes over this one too from now on. @returns when its thread has it. */
+  async attachPage(channel: Channel): Promise<void> {
+    const sender = this.#threads.pageSenders[this.#pages.length] as Sender;
+    this.#pages.push(channel); // closed with the link, whatever becomes of it
     if (this.#lost !== undefined) throw this.#lost;
-    const { pageSenders } = this.#threads;
-    const attaching = channels.map(async ({ descriptor }, index) => {
-      await pageSenders[index]?.call('attach', descriptor);
-    });
-    await this.#write(settled(attaching));
+    channel.limitSilence(this.#silenceMillis());
+    await this.#write(this.#attach(sender, channel.descriptor));
+  }
+
+  async #attach(sender: Sender, descriptor: number): Promise<void> {
+    sender.onEvent = (event) => this.drop(new ChannelError('ERR_CLOSED', event.message));
+    await sender.call('attach', { descriptor, heartbeat: this.#threads.heartbeatMillis });
+  }
+
+  #silenceMillis(): number {
+    return silenceMillisMax(this.#parameters(), this.#threads.heartbeatMillis);
   }
 
   async send(...messages: readonly ControlMessage[]): Promise<void> {
@@ -182,6 +210,7 @@ export class SourceLink implements AsyncDisposable {
   drop(reason: Error): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
+    this.#watch.end();
     this.stopTransfer();
     for (const channel of this.#channels()) channel.shutdown();
     this.inbox.fail(reason);
@@ -192,6 +221,9 @@ export class SourceLink implements AsyncDisposable {
     this.drop(new ChannelError('ERR_ABORTED', 'the link was closed here'));
     await this.#reading;
     await Promise.allSettled(this.#writing);
+    const { sender, pageSenders } = this.#threads;
+    const nowhere = { descriptor: -1, heartbeat: 0 };
+    await Promise.allSettled([sender, ...pageSenders].map((it) => it.call('attach', nowhere)));
     this.#threads.control.urgentDescriptor = -1;
     this.#threads.control.clearRequests();
     for (const channel of this.#channels()) channel.close();
@@ -212,7 +244,7 @@ export class SourceLink implements AsyncDisposable {
 
   /** A peer that takes nothing any more is the end of the link as well. */
   async #writeInTime<T>(writing: Promise<T>): Promise<T> {
-    const millis = this.#stallMillis();
+    const millis = this.#parameters()['x-handshake-timeout'];
     let bytes = this.#sentBytes();
     const timer = setInterval(() => {
       const now = this.#sentBytes();
@@ -252,7 +284,10 @@ export class SourceLink implements AsyncDisposable {
         if (this.inbox.refusal !== undefined) this.drop(this.inbox.refusal); // also where nobody asks
         return;
       case 'bitmap':
-        return this.recvBitmaps.add(event);
+        if (this.#recvBitmaps === undefined) {
+          throw new ChannelError('ERR_PROTOCOL', 'RECV_BITMAP that nobody asked for');
+        }
+        return this.#recvBitmaps.add(event);
     }
   }
 }

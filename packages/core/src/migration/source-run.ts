@@ -23,6 +23,7 @@ import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-en
 import {
   dialling,
   handshake,
+  heartbeatMillis,
   pageChannels,
   type SourceContext,
   type SourceNews,
@@ -63,9 +64,10 @@ export class SourceRun {
   #attempt = new AbortController();
   readonly #wishes: PrecopyWishes = { postcopy: false, sync: false };
   #stoppedHere = false;
+  /** As of the order to run: whoever has stopped the guest meanwhile does not want it to run there. */
+  #arrivesRunning = false;
   /** Set before the order to run leaves, and never cleared: from then on the guest is not ours. */
   #handedOver = false;
-  readonly #stallMillis = (): number => this.#parameters['x-handshake-timeout'];
   #error: Error | undefined;
 
   constructor({ guest, options, status, tell }: SourceRunParts) {
@@ -81,7 +83,7 @@ export class SourceRun {
       this.#attempt = new AbortController();
       this.#status.move('postcopy-paused', 'postcopy-recover-setup');
     });
-    this.#threads = new SourceThreads(guest.ram, pageChannels(options));
+    this.#threads = new SourceThreads(guest.ram, pageChannels(options), heartbeatMillis(options));
     this.statistics = new SourceStatistics(this.#threads, options.parameters['downtime-limit']);
     this.setParameters(options.parameters);
     this.#lifeline = new Lifeline(() => {
@@ -200,22 +202,22 @@ export class SourceRun {
 
   async #dial(address: Address, opening: { newSession: boolean }): Promise<void> {
     this.nextLink.dialled(address);
-    const options = { ...dialling(this.#waits()), ...opening };
-    const main = await dialMain(address, this.#session, options);
-    this.#link = new SourceLink(this.#threads, main, this.#stallMillis);
+    const main = await dialMain(address, this.#session, { ...dialling(this.#waits()), ...opening });
+    this.#link = new SourceLink(this.#threads, main, () => this.#parameters);
   }
 
   /** Before the order, not after: a lost reply must not run the guest twice. */
   #handOver(): void {
     this.#attempt.signal.throwIfAborted(); // in one step with the next line: a cancel comes before or never
     this.#handedOver = true;
+    this.#arrivesRunning = this.#guest.wanted ?? this.#stoppedHere;
     this.#attempt = new AbortController();
   }
 
   /** The second half of the commit. A link lost from here on tells nothing about the guest. */
   async #orderRun(): Promise<void> {
     const { link } = this.#context();
-    await link.send({ t: 'run', paused: !this.#stoppedHere });
+    await link.send({ t: 'run', paused: !this.#arrivesRunning });
     await link.inbox.expect('running', handshake(this.#waits()));
     this.statistics.guestRunsThere();
   }

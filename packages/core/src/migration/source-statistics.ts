@@ -56,6 +56,9 @@ export class SourceStatistics {
   #windowBytes = 0;
   #windowMillis = 0;
   #bytesPerMilli = 0;
+  /** Bytes of pages in each byte that was sent; above 1 where they are compressed. */
+  #pageBytesPerByte = 1;
+  #windowStart: { readonly pages: number; readonly bytes: number } = { pages: 0, bytes: 0 };
   #phase: Phase = 'precopy';
   #phaseStartBytes = 0;
   readonly #phaseBytes: Record<Phase, number> = { precopy: 0, downtime: 0, postcopy: 0 };
@@ -103,9 +106,11 @@ export class SourceStatistics {
     this.#windowBytes += result.bytes;
     this.#windowMillis += result.millis;
     this.#bytesPerMilli = this.#windowBytes / Math.max(this.#windowMillis, 0.001);
+    this.#measureCompression();
     if (this.#windowMillis < WINDOW_MILLIS) return;
     this.#windowBytes = 0;
     this.#windowMillis = 0;
+    this.#windowStart = this.#sentPages();
   }
 
   /** The measured bandwidth, bytes per millisecond. */
@@ -113,10 +118,14 @@ export class SourceStatistics {
     return this.#bytesPerMilli;
   }
 
-  /** What the switchover may count on, bytes per millisecond: as the user says, or as measured. */
+  /**
+   * What the switchover may count on, bytes of pages per millisecond: of the bandwidth as the user says, or
+   * as measured; with compression these are more than go over the link.
+   */
   switchoverBytesPerMilli(parameters: Parameters): number {
     const available = parameters['avail-switchover-bandwidth'];
-    return available > 0 ? Math.floor(available / 1000) : this.#bytesPerMilli;
+    const bytesPerMilli = available > 0 ? Math.floor(available / 1000) : this.#bytesPerMilli;
+    return bytesPerMilli * this.#pageBytesPerByte;
   }
 
   /** From now on nobody runs. @returns the clock, to which the parts are told as they end. */
@@ -207,6 +216,21 @@ export class SourceStatistics {
   get transferredBytes(): number {
     const { senderCounters, returnPathCounters } = this.#threads;
     return senderCounters.get('bytes') + returnPathCounters.get('urgentBytes');
+  }
+
+  /** Of what was sent last: what the guest writes now may be of another kind than what it held. */
+  #measureCompression(): void {
+    if (this.#threads.pageChannels.zlibLevel === undefined) return;
+    const { pages, bytes } = this.#sentPages();
+    const sentBytes = bytes - this.#windowStart.bytes;
+    const pageBytes = this.bytesOf(pages - this.#windowStart.pages);
+    if (pageBytes > 0 && sentBytes > 0) this.#pageBytesPerByte = Math.max(1, pageBytes / sentBytes);
+  }
+
+  /** Zero pages cost next to nothing and say nothing of the others. */
+  #sentPages(): { readonly pages: number; readonly bytes: number } {
+    const { senderCounters } = this.#threads;
+    return { pages: senderCounters.get('normalPages'), bytes: senderCounters.get('bytes') };
   }
 
   #enter(phase: Phase): void {

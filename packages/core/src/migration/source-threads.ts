@@ -9,14 +9,18 @@ import {
   type SenderCounters,
   senderCounters,
 } from '../threads/counters.ts';
-import type { RamSenderCommands, RamSenderData } from '../threads/ram-sender-api.ts';
+import type {
+  RamSenderCommands,
+  RamSenderData,
+  RamSenderEvent,
+} from '../threads/ram-sender-api.ts';
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
 import type { PageChannels } from './source-context.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
-type Sender = Thread<RamSenderCommands, never>;
+export type Sender = Thread<RamSenderCommands, RamSenderEvent>;
 
 /** The page loops of a source and what they share; they live as long as the migration. */
 export class SourceThreads {
@@ -36,11 +40,14 @@ export class SourceThreads {
   readonly pageSenders: readonly Sender[];
   /** As agreed with the destination. */
   readonly pageChannels: PageChannels;
+  /** Milliseconds between the heartbeats of both sides; 0: none. */
+  readonly heartbeatMillis: number;
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
   #transfers = 0;
 
-  constructor(blocks: readonly RamBlock[], pageChannels: PageChannels) {
+  constructor(blocks: readonly RamBlock[], pageChannels: PageChannels, heartbeatMillis: number) {
     this.pageChannels = pageChannels;
+    this.heartbeatMillis = heartbeatMillis;
     this.blocks = blocks;
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));

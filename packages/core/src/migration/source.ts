@@ -70,7 +70,8 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   }
 
   info(): SourceInfo {
-    return sourceInfo(this.status, this.#run.statistics, this.error);
+    const { statistics, nextLink } = this.#run;
+    return sourceInfo(this.status, statistics, this.error, nextLink.scheduled);
   }
 
   /** What is dirty here, in at most so many cells. */

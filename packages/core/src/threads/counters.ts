@@ -57,10 +57,18 @@ export const returnPathCounters = [
   'urgentBytes',
   /** Neighbours of requested pages, counted among the urgent pages as well. */
   'prefetchedPages',
+  'reads',
 ] as const;
 export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
 
-export const receiverCounters = ['normalPages', 'zeroPages', 'bytes', 'duplicatePages'] as const;
+export const receiverCounters = [
+  'normalPages',
+  'zeroPages',
+  'bytes',
+  'duplicatePages',
+  /** Reads begun and reads ended: odd while one waits for the link. */
+  'reads',
+] as const;
 export type ReceiverCounter = (typeof receiverCounters)[number];
 export type ReceiverCounters = Counters<ReceiverCounter>;
 

@@ -22,6 +22,8 @@ export type FaultCommands = {
   attach: { argument: number; answer: void };
   /** Writes frames to the return path. */
   write: { argument: readonly Uint8Array[]; answer: void };
+  /** From now on, every so many milliseconds, until another return path is attached; 0: none. */
+  beat: { argument: number; answer: void };
   /** Asks for every page that was asked for and has not come; and from now on for new ones. */
   serve: { argument: undefined; answer: void };
   /** What each vCPU's thread has waited. */

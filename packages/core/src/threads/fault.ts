@@ -9,6 +9,7 @@ import { ReceivedPages } from '../memory/received-pages.ts';
 import { Counters, faultCounters } from './counters.ts';
 import type { FaultCommands, FaultData, FaultEvent } from './fault-api.ts';
 import { FaultServer } from './fault-server.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { rehearseFaults } from './rehearsal.ts';
 import { describeFailure, servePending, tell } from './serve-thread.ts';
 import { URGENT_SLICE_MICROS } from './priorities.ts';
@@ -32,9 +33,8 @@ const tables = {
   histogram: new LatencyHistogram(data.histogram),
   blocktime,
 };
-const server = new FaultServer(tables, (error) => {
-  tell({ type: 'link-lost', message: describeFailure(error).message } satisfies FaultEvent);
-});
+const server = new FaultServer(tables, tellLost);
+const heartbeat = new Heartbeat();
 const poll = new PollSet(2);
 let descriptor = -1;
 let goesOn = true;
@@ -47,6 +47,10 @@ const handlers = {
   attach(newDescriptor: number): void {
     descriptor = newDescriptor;
     server.attach(newDescriptor);
+    heartbeat.stop();
+  },
+  beat(intervalMillis: number): void {
+    heartbeat.start(descriptor, intervalMillis, performance.now());
   },
   write(frames: readonly Uint8Array[]): void {
     for (const frame of frames) writeFrame(frame);
@@ -64,12 +68,32 @@ requestShortSlice(URGENT_SLICE_MICROS);
 rehearseFaults();
 poll.set(0, data.eventfd, POLLIN);
 while (goesOn) {
-  poll.poll(-1, 2);
+  poll.poll(restMillis(), 2);
   if (poll.revents(1) !== 0) server.serveFaults();
   if (poll.revents(0) !== 0) {
     drainEventfd(data.eventfd);
     goesOn = servePending<FaultCommands>(handlers);
   }
+  beat();
+}
+
+/** What poll(2) takes: whole milliseconds, -1 for ever. */
+function restMillis(): number {
+  const millis = heartbeat.restMillis(performance.now());
+  return millis === Infinity ? -1 : Math.ceil(millis);
+}
+
+/** After the faults: nobody waits for it. */
+function beat(): void {
+  try {
+    heartbeat.beat(performance.now());
+  } catch (error) {
+    tellLost(error);
+  }
+}
+
+function tellLost(error: unknown): void {
+  tell({ type: 'link-lost', message: describeFailure(error).message } satisfies FaultEvent);
 }
 
 function writeFrame(frame: Uint8Array): void {

@@ -24,7 +24,10 @@ const ARRIVALS = 3;
 const PAGE_CHANNELS = 4;
 const URGENT_SEPARATE = 5;
 const COMPRESSION = 6;
-const BUSY = 7;
+const UNREAD = 7;
+const BUSY = 8;
+/** Messages that the main thread has not taken yet: more than any source has a reason to send ahead. */
+const UNREAD_MAX = 64;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
 const SLEEP_MILLIS_MAX = 1000;
 
@@ -41,6 +44,7 @@ const SLEEP_MILLIS_MAX = 1000;
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
  * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
  * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
+ * | unread | main reader, counting up; main thread, counting down, and 0 between two links | both |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
  * A reader says that it is busy and then looks at the mode; who closes the gate sets the mode and then
@@ -49,9 +53,15 @@ const SLEEP_MILLIS_MAX = 1000;
 export class PlacingGate {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
+  readonly #hasPeerLeft: () => boolean;
 
-  /** @param shared the buffer of the main thread's, in a worker. */
-  constructor(shared?: SharedArrayBuffer) {
+  /**
+   * @param shared the buffer of the main thread's, in a worker.
+   * @param hasPeerLeft of a reader: whether its own channel has ended, which it does not see while it
+   *   waits for the others.
+   */
+  constructor(shared?: SharedArrayBuffer, hasPeerLeft: () => boolean = () => false) {
+    this.#hasPeerLeft = hasPeerLeft;
     const words = BUSY + FIRST_PAGE_READER + PAGE_CHANNELS_MAX;
     this.buffer = shared ?? new SharedArrayBuffer(words * 4);
     this.#words = new Int32Array(this.buffer);
@@ -101,6 +111,7 @@ export class PlacingGate {
   openLink(mode: Placing): void {
     Atomics.store(this.#words, MODE, mode);
     Atomics.store(this.#words, ARRIVALS, 0);
+    Atomics.store(this.#words, UNREAD, 0);
     this.isUrgentSeparate = false;
     Atomics.store(this.#words, BROKEN, 0);
   }
@@ -164,13 +175,44 @@ export class PlacingGate {
     }
   }
 
+  /**
+   * The main reader's, before it tells the main thread what was said: waits while much of it is unread, so
+   * that a source which says more than is listened to fills its own socket and not our memory.
+   *
+   * @throws {ChannelError} `ERR_CLOSED`: the link ended meanwhile.
+   */
+  tellOne(): void {
+    for (;;) {
+      const unread = Atomics.load(this.#words, UNREAD);
+      if (unread < UNREAD_MAX) break;
+      this.#sleep(UNREAD, unread);
+    }
+    Atomics.add(this.#words, UNREAD, 1);
+  }
+
+  /** The main thread's: it has taken what was told. */
+  takeOne(): void {
+    Atomics.sub(this.#words, UNREAD, 1);
+    Atomics.notify(this.#words, UNREAD);
+  }
+
+  /** For another channel of the link, while nobody reads this one. */
   #wait(word: number, value: number): void {
+    const isWoken = this.#sleep(word, value) !== 'timed-out';
+    if (isWoken || !this.#hasPeerLeft()) return;
+    throw new ChannelError(
+      'ERR_CLOSED',
+      'the source left while its channels waited for each other',
+    );
+  }
+
+  #sleep(word: number, value: number): 'ok' | 'not-equal' | 'timed-out' {
     if (Atomics.load(this.#words, BROKEN) === 1) {
       throw new ChannelError(
         'ERR_CLOSED',
         'the link ended while its channels waited for each other',
       );
     }
-    Atomics.wait(this.#words, word, value, SLEEP_MILLIS_MAX);
+    return Atomics.wait(this.#words, word, value, SLEEP_MILLIS_MAX);
   }
 }

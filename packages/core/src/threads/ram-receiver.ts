@@ -9,10 +9,12 @@ import {
   type FrameHeader,
   FrameReader,
   FrameType,
+  hasPeerLeft,
   inflatePages,
   pollingSource,
   ZLIB_PAGES_BYTES_MAX,
 } from '@godwit/transport';
+import { checkPadding } from '../memory/bitmap-frames.ts';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { watchMissing } from '../memory/fault-source.ts';
 import { discardPages, makeMissing } from '../memory/guest-ram.ts';
@@ -21,6 +23,7 @@ import { memoryModeOf, tableBitmap } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
 import { rehearseReceiving } from './bulk-rehearsal.ts';
+import { countedReads } from './counted-reads.ts';
 import { Counters, receiverCounters } from './counters.ts';
 import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
@@ -51,7 +54,7 @@ const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
 );
 const ledger = new FaultLedger(data.ledger);
-const gate = new PlacingGate(data.gate);
+const gate = new PlacingGate(data.gate, () => hasPeerLeft(linkDescriptor));
 const counters = new Counters(receiverCounters, data.counters);
 const mode = memoryModeOf(blocks);
 const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
@@ -61,6 +64,7 @@ const placer = new Placer({ blocks, received, requested, ledger, counters, gate 
 /** In portable mode: what arrives in precopy exists, for the next migration of the guest. */
 const written = blocks.map((block) => block.portable && tableBitmap(block, block.portable.written));
 let byteSource: ByteSource = () => 0;
+let linkDescriptor = -1;
 /** Of all links: to get its memory anew takes milliseconds, which a recovery would wait for. */
 const frameReader = new FrameReader(
   (address, byteLength) => byteSource(address, byteLength),
@@ -73,6 +77,8 @@ let inflated: ScratchBuffer | undefined;
 let syncs = 0;
 /** What is not received has become missing: pages are stale or not there from now on. */
 let isThinned = false;
+/** Postcopy listens, and its device state has not come. */
+let awaitsDevice = false;
 
 if (role === 'urgent') {
   requestShortSlice(URGENT_SLICE_MICROS);
@@ -85,7 +91,9 @@ serveThread<RamReceiverCommands>({
   run(descriptor) {
     syncs = 0;
     isThinned = false;
-    byteSource = sourceOf(descriptor);
+    awaitsDevice = false;
+    linkDescriptor = descriptor;
+    byteSource = countedReads(sourceOf(descriptor), counters);
     frameReader.reset();
     frameReader.readAheadBytes = READ_AHEAD_BYTES;
     while (frameReader.next(limits)) receiveFrame(frameReader);
@@ -173,12 +181,18 @@ function receiveMainFrame(reader: FrameReader): void {
       thin(header);
       return discardRuns(header, reader.readBody());
     case FrameType.DEVICE:
-      if (gate.mode !== Placing.BY_FAULT) gate.close();
-      isThinned = false;
-      return report({ type: 'device', state: reader.readBody() });
+      return receiveDevice(reader);
     default:
       throw unexpected(header);
   }
+}
+
+/** Once, and before a byte of it is read: after a pass of what was agreed on, or when postcopy listens. */
+function receiveDevice(reader: FrameReader): void {
+  if (gate.mode !== Placing.INTO_MEMORY && !awaitsDevice) throw unexpected(reader.header);
+  awaitsDevice = false;
+  if (gate.mode === Placing.INTO_MEMORY) gate.close();
+  report({ type: 'device', state: reader.readBody() });
 }
 
 /**
@@ -201,6 +215,7 @@ function beginPostcopy(): void {
     throw new ChannelError('ERR_PROTOCOL', "'listen' without a DISCARD before it, or twice");
   }
   watchMissing(gate.userfaultfd, blocks);
+  awaitsDevice = true;
   gate.placeByFault();
 }
 
@@ -239,6 +254,7 @@ function zeroRun(header: FrameHeader): void {
 
 function discardRuns(header: FrameHeader, bits: Uint8Array): void {
   const { block, firstPage, pageCount } = header;
+  checkPadding('DISCARD', header, bits);
   const bitmap = received.bitmaps[block] as PageBitmap;
   const stale = new PageBitmap(firstPage + pageCount);
   new Uint8Array(stale.buffer).set(bits, firstPage / 8);
@@ -277,5 +293,7 @@ function unexpected(header: FrameHeader): ChannelError {
 }
 
 function report(event: RamReceiverEvent): void {
-  tell(event);
+  if (event.type !== 'complete') gate.tellOne();
+  // What nobody here needs any more is handed over, not copied: device state may be long.
+  tell(event, event.type === 'device' ? [event.state.buffer as ArrayBuffer] : []);
 }

@@ -17,6 +17,19 @@ export interface PageChannelData {
   readonly zlibLevel?: number;
 }
 
+export interface AttachOrder {
+  /** -1: none, nothing is written any more. */
+  readonly descriptor: number;
+  /** Milliseconds; 0: none. */
+  readonly heartbeat: number;
+}
+
+/** The link broke under a heartbeat. */
+export interface RamSenderEvent {
+  readonly type: 'link-lost';
+  readonly message: string;
+}
+
 export interface TransferOrder {
   /** A number never used before; `SenderControl.stop` names it. */
   readonly transfer: number;
@@ -57,8 +70,8 @@ export interface SwitchoverResult extends TransferResult {
  * page-senders, of the same kind, each with a page channel: these are only told to transfer.
  */
 export type RamSenderCommands = {
-  /** The descriptor to write to, from now on. */
-  attach: { argument: number; answer: void };
+  /** The channel to write to, from now on. */
+  attach: { argument: AttachOrder; answer: void };
   /** Answered as soon as the thread has started. */
   ready: { argument: undefined; answer: void };
   /** Begins to note writes; every page is dirty, those that exist are present. */

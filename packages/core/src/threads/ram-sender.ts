@@ -7,6 +7,7 @@ import { openDirtyLog } from '../memory/open-dirty-log.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { Pacer } from './pacer.ts';
 import { PageBatch } from './page-batch.ts';
 import { RunCompressor } from './run-compressor.ts';
@@ -14,12 +15,13 @@ import { SenderControl } from './sender-control.ts';
 import type {
   RamSenderCommands,
   RamSenderData,
+  RamSenderEvent,
   SwitchoverOrder,
   SwitchoverResult,
   TransferResult,
   TransferOrder,
 } from './ram-sender-api.ts';
-import { serveThread } from './serve-thread.ts';
+import { describeFailure, serveThread, tell } from './serve-thread.ts';
 import { rehearseSending } from './bulk-rehearsal.ts';
 
 /*
@@ -51,15 +53,19 @@ const compressor = zlibLevel === undefined ? undefined : new RunCompressor(zlibL
 const batch = new PageBatch({ blocks, dirty, present }, { looksForZeros, compressor });
 const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
+const heartbeat = new Heartbeat();
+let idleBeats: NodeJS.Timeout | undefined;
 let descriptor = -1;
 let dirtyLog: DirtyLog | undefined;
 
 rehearseSending();
 serveThread<RamSenderCommands>({
   ready() {},
-  attach(newDescriptor) {
-    descriptor = newDescriptor;
+  attach(order) {
+    descriptor = order.descriptor;
     batch.clear();
+    heartbeat.start(descriptor, order.heartbeat, performance.now());
+    beatWhenIdle();
   },
   track() {
     dirtyLog = openDirtyLog(blocks);
@@ -179,11 +185,13 @@ function waitForTurn(order: TransferOrder): boolean {
       return false;
     }
     serveRequests();
-    const millis = pacer.waitMillis(bandwidth(order), performance.now());
+    const now = performance.now();
+    heartbeat.beat(now); // between two frames: what is claimed is not written yet, or all of it
+    const millis = pacer.waitMillis(bandwidth(order), now);
     if (millis <= 0) return true;
     flush();
     const asleep = performance.now();
-    control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX));
+    control.sleep(wakeCount, Math.min(millis, SLEEP_MILLIS_MAX, heartbeat.restMillis(asleep)));
     counters.add('pacedMillis', performance.now() - asleep);
   }
 }
@@ -225,6 +233,21 @@ function pagesPerClaim(order: TransferOrder): number {
 function batchBytes(order: TransferOrder): number {
   const max = order.rate === 'postcopy' ? BATCH_BYTES_POSTCOPY : BATCH_BYTES;
   return pacer.batchBytes(bandwidth(order), 1, max);
+}
+
+/** Between two commands; a transfer sees to it by itself. */
+function beatWhenIdle(): void {
+  clearTimeout(idleBeats);
+  const millis = heartbeat.restMillis(performance.now());
+  if (millis === Infinity) return;
+  idleBeats = setTimeout(() => {
+    try {
+      heartbeat.beat(performance.now());
+    } catch (error) {
+      tell({ type: 'link-lost', message: describeFailure(error).message } satisfies RamSenderEvent);
+    }
+    beatWhenIdle();
+  }, Math.ceil(millis)).unref();
 }
 
 /** This thread's share of the limit, in bytes per second. */

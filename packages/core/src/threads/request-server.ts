@@ -114,7 +114,7 @@ export class RequestServer {
   #leaveToSender(block: number, first: number, end: number): void {
     const dirty = this.#tables.dirty[block] as PageBitmap;
     for (let page = first; page >= 0; page = dirty.next(page + 1, end)) {
-      this.#control.pushRequest(block, page);
+      if (!this.#control.pushRequest(block, page)) return;
     }
   }
 }

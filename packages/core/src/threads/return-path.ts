@@ -8,7 +8,9 @@ import {
 } from '@godwit/transport';
 import { requestShortSlice } from '@godwit/posix';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { countedReads } from './counted-reads.ts';
 import { Counters, returnPathCounters } from './counters.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { rehearseRequests } from './rehearsal.ts';
 import { RequestServer } from './request-server.ts';
 import type { ReturnPathCommands, ReturnPathData, ReturnPathEvent } from './return-path-api.ts';
@@ -32,6 +34,7 @@ const present = data.present.map(
 );
 const control = new SenderControl(data.control);
 const counters = new Counters(returnPathCounters, data.counters);
+const heartbeat = new Heartbeat();
 const server = new RequestServer(
   { blocks: data.blocks, dirty, present },
   limits,
@@ -44,7 +47,8 @@ rehearseRequests();
 serveThread<ReturnPathCommands>({
   run(descriptor) {
     server.reset();
-    const reader = new FrameReader(pollingSource(descriptor), STAGING_BYTES);
+    const source = countedReads(pollingSource(descriptor), counters);
+    const reader = new FrameReader(source, STAGING_BYTES);
     while (reader.next(limits)) {
       serveFrame(reader);
       if (reader.stagedBytes === 0) server.sendNeighbours(descriptor);
@@ -64,12 +68,18 @@ function serveFrame(reader: FrameReader): void {
       return report({ type: 'bitmap', block, firstPage, pageCount, bytes: reader.readBody() });
     }
     case FrameType.HEARTBEAT:
-      return;
+      return answerHeartbeat();
     default: {
       const type = header.type.toString(16);
       throw new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
     }
   }
+}
+
+/** The urgent channel's own: what is written there is written by this thread. */
+function answerHeartbeat(): void {
+  const { urgentDescriptor } = control;
+  if (urgentDescriptor >= 0) heartbeat.write(urgentDescriptor);
 }
 
 function report(event: ReturnPathEvent): void {

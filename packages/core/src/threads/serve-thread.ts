@@ -34,9 +34,13 @@ export function servePending<C extends Commands>(handlers: Handlers<C>): boolean
   }
 }
 
-/** Tells the main thread something it did not ask for. */
-export function tell(event: unknown): void {
-  mainPort().postMessage({ type: 'event', event } satisfies ThreadMessage);
+/**
+ * Tells the main thread something it did not ask for.
+ *
+ * @param handedOver memory within it that this thread has no more to do with.
+ */
+export function tell(event: unknown, handedOver: readonly ArrayBuffer[] = []): void {
+  mainPort().postMessage({ type: 'event', event } satisfies ThreadMessage, handedOver);
 }
 
 export function describeFailure(error: unknown): ThreadFailure {

@@ -1,6 +1,7 @@
 import type { CommandTable } from '../command-table.ts';
 import { dirtyRateCommands } from './dirty-rate-commands.ts';
 import { guestCommands } from './guest-commands.ts';
+import { linkProbeCommands } from './link-probe-commands.ts';
 import type { Machine } from './machine.ts';
 import { objectCommands } from './object-commands.ts';
 import { migrationCommands } from './migration-commands.ts';
@@ -14,6 +15,7 @@ export function machineCommands(machine: Machine): CommandTable {
     ...migrationCommands(machine),
     ...settingsCommands(machine),
     ...dirtyRateCommands(machine),
+    ...linkProbeCommands(machine),
     ...yankCommands(machine),
     ...objectCommands(machine),
   };

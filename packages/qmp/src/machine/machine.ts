@@ -6,6 +6,7 @@ import type { Address } from '@godwit/transport';
 import { within } from '../deadline.ts';
 import { QmpError, QmpSocketError } from '../errors.ts';
 import type { MachineGuest, VerifyResult } from './machine-guest.ts';
+import { LinkProbe } from './link-probe.ts';
 import { Migrations } from './migrations.ts';
 import { RunControl } from './run-control.ts';
 
@@ -58,6 +59,7 @@ export type RunState = (typeof runStates)[number];
 export class Machine extends EventEmitter<MachineEvents> {
   readonly name: string;
   readonly migrations: Migrations;
+  readonly linkProbe: LinkProbe;
   readonly #guest: MachineGuest;
   readonly #control: RunControl;
   readonly #stopLimitMillis: number;
@@ -81,6 +83,11 @@ export class Machine extends EventEmitter<MachineEvents> {
         quit: (code, reason) => void this.emit('quit', code, reason),
       },
     );
+    this.linkProbe = new LinkProbe(() => ({
+      status: this.migrations.status,
+      timeoutMillis: this.migrations.settings.parameters['x-handshake-timeout'],
+      security: () => this.migrations.settings.forDialling(),
+    }));
   }
 
   /** Runs the guest, unless it is to wait, or to arrive first. */
@@ -126,6 +133,10 @@ export class Machine extends EventEmitter<MachineEvents> {
       case 'inmigrate':
         return this.#control.contOnArrival();
       case 'finish-migrate':
+        // Before the order to run it is still said how the guest arrives: a `stop` is taken back.
+        if (this.migrations.status === 'pre-switchover' && !this.#control.wanted) {
+          return this.#control.contOnArrival();
+        }
         throw refuse('Migration is not finalized yet');
       case 'postmigrate':
         // QEMU allows it, and has two sides run one guest.

@@ -15,7 +15,7 @@ import { pageMapSpec } from './page-map.ts';
 /** Every status that a migration may be expected in; two are QEMU's alone. */
 const statuses = [...Object.keys(sourceTransitions), 'wait-unplug', 'colo'];
 
-export function migrationCommands({ migrations }: Machine): CommandTable {
+export function migrationCommands({ migrations, linkProbe }: Machine): CommandTable {
   return {
     migrate: defineCommand({
       arguments: {
@@ -26,9 +26,10 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       },
       async run(args) {
         const address = outgoingAddress(args);
-        migrations.settings.refuseUnlessUsable('client');
-        if (args.resume === true) migrations.resume(address);
-        else await migrations.start(address);
+        migrations.settings.forDialling(); // what cannot be secured is refused
+        if (args.resume === true) return migrations.resume(address);
+        await linkProbe.end();
+        await migrations.start(address);
       },
     }),
     'migrate-start-postcopy': { run: () => migrations.startPostcopy() },
@@ -44,7 +45,7 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       arguments: { ...addressArguments, 'exit-on-error': { type: 'bool', optional: true } },
       async run(args) {
         migrations.refuseListening(); // QEMU's order: the state first, the address then
-        migrations.settings.refuseUnlessUsable('server');
+        migrations.settings.forListening(); // as above
         await migrations.listen(incomingAddress(args), args['exit-on-error'] ?? true);
       },
     }),
@@ -53,7 +54,7 @@ export function migrationCommands({ migrations }: Machine): CommandTable {
       arguments: { uri: { type: 'str' } },
       async run({ uri }) {
         migrations.refuseRecovery();
-        migrations.settings.refuseUnlessUsable('server');
+        migrations.settings.forListening(); // as above
         await migrations.recoverAt(uriAddress(uri));
       },
     }),

@@ -80,6 +80,7 @@ const source = {
   'setup-time': optionalInt,
   'total-time': optionalInt,
   'expected-downtime': optionalInt,
+  'x-recover-attempt': optionalInt,
   downtime: optionalInt,
   'x-downtime-us': optionalInt,
   'x-downtime-parts': {

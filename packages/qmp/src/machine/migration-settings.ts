@@ -7,6 +7,7 @@ import {
   type Parameters,
   type SecurityObjects,
 } from '@godwit/core';
+import type { DialSecurity, ListenSecurity } from '@godwit/transport';
 
 interface SettingsOwner {
   /** @throws {QmpError} a migration holds them as they are. */
@@ -42,10 +43,15 @@ export class MigrationSettings {
   }
 
   /** @throws {ChannelError} `ERR_CREDENTIALS`: no connection could be made as the parameters ask. */
-  refuseUnlessUsable(endpoint: 'client' | 'server'): void {
+  forDialling(): DialSecurity | undefined {
     const { 'tls-creds': credsId, 'tls-hostname': hostname } = this.#parameters;
-    if (endpoint === 'client') this.security.forDialling({ credsId, hostname });
-    else this.security.forListening({ credsId, authzId: this.#parameters['tls-authz'] });
+    return this.security.forDialling({ credsId, hostname });
+  }
+
+  /** @throws {ChannelError} as `forDialling`. */
+  forListening(): ListenSecurity | undefined {
+    const { 'tls-creds': credsId, 'tls-authz': authzId } = this.#parameters;
+    return this.security.forListening({ credsId, authzId });
   }
 
   /** Takes effect at once, in a running migration too. */

@@ -48,6 +48,11 @@ export class RunControl {
     return this.#hasRun;
   }
 
+  /** By the user, whoever holds it. */
+  get wanted(): boolean {
+    return this.#wanted;
+  }
+
   /** By a migration: at its switchover and after it, or until it arrives. */
   get held(): boolean {
     return this.#held;
@@ -72,7 +77,7 @@ export class RunControl {
     if (!isStopping) await running;
   }
 
-  /** The user wants it to run once the migration that holds it lets go: takes a `stop` back. */
+  /** The user wants it to run once the migration that holds it lets go, here or where it arrives. */
   contOnArrival(): void {
     this.#wanted = true;
   }
@@ -141,6 +146,10 @@ class EngineGuest implements Guest {
 
   get running(): boolean {
     return this.#control.meantToRun;
+  }
+
+  get wanted(): boolean {
+    return this.#control.wanted;
   }
 
   async pause(): Promise<void> {

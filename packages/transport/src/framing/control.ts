@@ -28,6 +28,8 @@ export type ControlMessage =
       readonly channels?: number;
       /** How page channels may compress: 'zlib'; left out, they do not. Only with page channels. */
       readonly compression?: string;
+      /** Milliseconds between the HEARTBEATs that both sides send; left out, none are sent. */
+      readonly heartbeat?: number;
     }
   | { readonly t: 'started' }
   | { readonly t: 'refused'; readonly why: string }
@@ -89,6 +91,7 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
     uuid: (value) => value === null || isText(value),
     channels: (value) => value === undefined || isCount(value),
     compression: (value) => value === undefined || isText(value),
+    heartbeat: (value) => value === undefined || isCount(value),
   },
   started: {},
   refused: { why: isText },
@@ -114,6 +117,9 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   resume: {},
   resumed: {},
 };
+
+/** Every message there is. */
+export const controlTypes: readonly ControlType[] = Object.keys(shapes) as ControlType[];
 
 /** A whole CONTROL frame, header included; a reason too long for the other side is cut. */
 export function encodeControl(message: ControlMessage): Uint8Array {

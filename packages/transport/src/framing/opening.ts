@@ -3,7 +3,7 @@ import { ChannelError } from '../errors.ts';
 
 export const PROTOCOL_VERSION = 1;
 
-export const roles = { main: 1, urgent: 2, page: 3 } as const;
+export const roles = { main: 1, urgent: 2, page: 3, probe: 4 } as const;
 export type Role = keyof typeof roles;
 
 export const answerStatuses = {
@@ -114,7 +114,8 @@ export function decodeHello(bytes: Buffer): Hello {
     proof: Uint8Array.from(bytes.subarray(48, 80)),
     index: bytes.readUInt16LE(80),
   };
-  if (hello.newSession && (role !== 'main' || hello.epoch !== 0)) {
+  const mayBegin = (role === 'main' || role === 'probe') && hello.epoch === 0;
+  if (hello.newSession && !mayBegin) {
     throw refuse(`hello opens a session as ${role}, epoch ${hello.epoch}`);
   }
   return hello;

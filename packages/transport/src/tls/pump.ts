@@ -6,7 +6,7 @@ import { closeDescriptor, duplicateDescriptor, shutdownSocket, socketPair } from
 import { ChannelError } from '../errors.ts';
 import { TLS_HANDSHAKE } from '../opening-socket.ts';
 import { descriptorOf } from '../socket-descriptor.ts';
-import { limitUnread, limitUnsent } from '../socket-limits.ts';
+import { limitSilence, limitUnread, limitUnsent } from '../socket-limits.ts';
 import type { TlsCredentials } from './credentials.ts';
 import type { PumpData, PumpMessage } from './pump-api.ts';
 
@@ -51,10 +51,17 @@ export class TlsPump {
   }
 
   /** As `client`. The thread starts with the first byte of TLS: whoever only connects costs none. */
-  static server(connection: Socket, credentials: TlsCredentials): TlsPump {
+  static server(
+    connection: Socket,
+    credentials: TlsCredentials,
+    onStart: () => void = () => undefined,
+  ): TlsPump {
     const pump = new TlsPump(connection);
     connection.once('data', (early: Buffer) => {
-      if (early[0] === TLS_HANDSHAKE) return pump.#start({ credentials, hostname: '', early });
+      if (early[0] === TLS_HANDSHAKE) {
+        onStart();
+        return pump.#start({ credentials, hostname: '', early });
+      }
       pump.destroy(new ChannelError('ERR_TLS', 'the other side does not speak TLS'));
     });
     return pump;
@@ -102,6 +109,10 @@ export class TlsPump {
 
   limitUnread(byteLength: number): void {
     if (this.#wire >= 0) limitUnread(this.#wire, byteLength);
+  }
+
+  limitSilence(millis: number): void {
+    if (this.#wire >= 0) limitSilence(this.#wire, millis);
   }
 
   /** In one turn of the event loop with the last byte read: what comes after it is the thread's. */
