@@ -103,6 +103,7 @@ export class Listener {
     } finally {
       clearTimeout(timer);
       this.#pending.delete(opening, from);
+      this.#handshakes.delete(opening, from);
     }
   }
 
@@ -113,10 +114,7 @@ export class Listener {
     const pump = TlsPump.server(socket, security.credentials, () => {
       this.#handshakes.add(attempt, from);
     });
-    // Its thread is what counts, and may outlast whoever waits for it.
-    void pump.ended.then(() => this.#handshakes.delete(attempt, from));
     const inside = await attempt.secure(pump);
-    this.#handshakes.delete(attempt, from);
     const { isAuthorized } = security;
     const { identity } = inside;
     if (isAuthorized === undefined) return inside.socket;

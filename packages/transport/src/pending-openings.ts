@@ -6,7 +6,7 @@ import { ChannelError } from './errors.ts';
  */
 export const PENDING_MAX = 512;
 
-/** Each handshake is a thread; the session's own peer has one or two under way. */
+/** With TLS each opening is a thread from its first byte on; the session's own peer has one or two under way. */
 export const HANDSHAKES_MAX = 32;
 
 interface Opening {
