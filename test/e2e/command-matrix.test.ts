@@ -80,7 +80,8 @@ const onSource: Record<TableCommand, Record<SourceState, Cell>> = {
   'migrate-set-capabilities': everywhere(IN_PROGRESS, idle('ok')),
   'migrate-set-parameters': everywhere('ok'),
   'migrate-recover': everywhere(NO_RECOVER),
-  'migrate-incoming': everywhere(NOT_INCOMING),
+  // QEMU: refused always; here who has given its guest away may take one again.
+  'migrate-incoming': everywhere(NOT_INCOMING, { completed: '→ setup' }),
   yank: row({
     ...idle(NO_INSTANCE),
     setup: '→ failed', // QEMU: does not reach a connection that is being opened

@@ -39,12 +39,11 @@ class Hosts {
       onTestFinished(async () => await guest[Symbol.asyncDispose]());
       return guest;
     };
-    const [from, to] = [[] as GuestProcess[], [] as GuestProcess[]];
-    for (const [i, options] of sources.entries()) from.push(await start(`a${i}`, options));
-    for (const [i, options] of destinations.entries()) {
-      to.push(await start(`b${i}`, { incoming: 'defer', ...options }));
-    }
-    return new Hosts(directory, from, to);
+    const from = sources.map(async (options, i) => await start(`a${i}`, options));
+    const to = destinations.map(async (options, i) => {
+      return await start(`b${i}`, { incoming: 'defer', ...options });
+    });
+    return new Hosts(directory, await Promise.all(from), await Promise.all(to));
   }
 
   private constructor(directory: TestDirectory, from: GuestProcess[], to: GuestProcess[]) {

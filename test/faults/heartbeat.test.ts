@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { transports } from '../support/addresses.ts';
-import type { FrameMatcher } from '../support/frame-matcher.ts';
+import type { FrameMatcher } from '@godwit/chaos';
 import type { GuestProcess } from '../support/guest-process.ts';
 import type { LinkProxy } from '../support/link-proxy.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';

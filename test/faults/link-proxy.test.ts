@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { encodeControl, formatAddress } from '@godwit/transport';
 import { describe, expect, test } from 'vitest';
 import {
@@ -60,7 +60,8 @@ class Fixture implements AsyncDisposable {
   readonly proxy: LinkProxy;
   readonly source: Peer;
   readonly destination: Peer;
-  readonly #stop: () => void;
+  readonly #server: Server;
+  readonly #peers: Peer[] = [];
 
   static async open(transport: Transport): Promise<Fixture> {
     const directory = await TestDirectory.make();
@@ -71,7 +72,7 @@ class Fixture implements AsyncDisposable {
     const socket = connect(connectOptions(proxy.uri));
     const [accepted] = (await once(server, 'connection')) as [Socket];
     const ends = { source: new Peer(socket), destination: new Peer(accepted) };
-    return new Fixture(directory, proxy, ends, () => server.close());
+    return new Fixture(directory, proxy, ends, server);
   }
 
   static async opened(transport: Transport): Promise<Fixture> {
@@ -91,20 +92,40 @@ class Fixture implements AsyncDisposable {
     directory: TestDirectory,
     proxy: LinkProxy,
     ends: { source: Peer; destination: Peer },
-    stop: () => void,
+    server: Server,
   ) {
     this.directory = directory;
     this.proxy = proxy;
     this.source = ends.source;
     this.destination = ends.destination;
-    this.#stop = stop;
+    this.#server = server;
+    this.#peers.push(this.destination);
+    server.on('connection', (socket) => this.#peers.push(new Peer(socket)));
+  }
+
+  /** Of the connections to come. */
+  onAccepted(look: (peer: Peer) => void): void {
+    this.#server.on('connection', () => look(this.#peers.at(-1) as Peer));
+  }
+
+  /** So many have reached the destination. */
+  async accepted(count: number): Promise<void> {
+    while (this.#peers.length < count) await once(this.#server, 'connection');
+  }
+
+  /** Asks after each chunk that reaches the destination. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      await Promise.race(this.#peers.map(({ socket }) => once(socket, 'more')));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.proxy.close();
     this.source.socket.destroy();
     this.destination.socket.destroy();
-    this.#stop();
+    for (const { socket } of this.#peers) socket.destroy();
+    this.#server.close();
     await this.directory[Symbol.asyncDispose]();
   }
 }
@@ -212,6 +233,89 @@ describe.each(transports)('the link proxy on %s', (transport) => {
     await link.destination.has(RUN.byteLength);
     await link.source.has(RUNNING.byteLength);
     expect(await link.destination.hasEnded()).toBe('end');
+  });
+
+  test('a half-open link is silent one way and open the other', async () => {
+    await using link = await Fixture.opened(transport);
+    link.proxy.silence('to-destination');
+    link.source.socket.write(RUN);
+    await link.proxy.seen({ frame: 'run' });
+    link.destination.socket.write(RUNNING);
+    await link.source.has(RUNNING.byteLength);
+    expect(link.destination.received.byteLength).toBe(0);
+    link.proxy.releaseAll();
+    expect(await link.destination.has(RUN.byteLength)).toEqual(RUN);
+  });
+
+  test('bytes that are written one at a time arrive whole and one by one', async () => {
+    await using link = await Fixture.opened(transport);
+    const chunks: number[] = [];
+    link.destination.socket.on('data', (chunk: Buffer) => chunks.push(chunk.byteLength));
+    link.proxy.writeSingly(200);
+    link.source.socket.write(Buffer.concat([RUN, PAGES]));
+    const received = await link.destination.has(RUN.byteLength + PAGES.byteLength);
+    expect(received).toEqual(Buffer.concat([RUN, PAGES]));
+    expect(chunks.length).toBeGreaterThan(20); // the system may join some
+    expect(chunks[0]).toBeLessThan(20);
+  });
+
+  test('a corrupted byte arrives as another, and no other byte does', async () => {
+    await using link = await Fixture.opened(transport);
+    const offset = 24 + 5000;
+    const corrupted = link.proxy.corruptWhen({ frame: 'PAGES', nth: 2, offset, mask: 0xff });
+    link.source.socket.write(Buffer.concat([PAGES, PAGES.subarray(0, 100)]));
+    await link.destination.has(PAGES.byteLength + 100);
+    link.source.socket.write(Buffer.concat([PAGES.subarray(100), RUN]));
+    const received = await link.destination.has(2 * PAGES.byteLength + RUN.byteLength);
+    expect((await corrupted).name).toBe('PAGES');
+    const damaged = Buffer.concat([PAGES, PAGES, RUN]);
+    damaged.writeUInt8(0xab ^ 0xff, PAGES.byteLength + offset);
+    expect(received.equals(damaged)).toBe(true);
+  });
+
+  test('a connection that is overtaken arrives after the one that came later', async () => {
+    await using link = await Fixture.open(transport);
+    const arrived: string[] = [];
+    link.onAccepted((peer) => {
+      peer.socket.once('data', (name: Buffer) => arrived.push(name.toString('latin1').slice(0, 1)));
+    });
+    const overtaken = link.proxy.overtakeNext(5000);
+    const first = new Peer(connect(connectOptions(link.proxy.uri)));
+    await once(first.socket, 'connect');
+    first.socket.write(helloBytes(1, 1).fill('1', 0, 1));
+    const second = new Peer(connect(connectOptions(link.proxy.uri)));
+    second.socket.write(helloBytes(1, 1).fill('2', 0, 1));
+    expect(await overtaken).toBe('overtaken');
+    await within(link.accepted(3), 'both connections', 5000);
+    await within(
+      link.until(() => arrived.length === 2),
+      'both hellos',
+      5000,
+    );
+    expect(arrived).toEqual(['2', '1']);
+    first.socket.destroy();
+    second.socket.destroy();
+  });
+
+  test('a connection that nobody overtakes arrives all the same', async () => {
+    await using link = await Fixture.open(transport);
+    const overtaken = link.proxy.overtakeNext(20);
+    const alone = new Peer(connect(connectOptions(link.proxy.uri)));
+    expect(await overtaken).toBe('alone');
+    await within(link.accepted(2), 'the connection', 5000);
+    alone.socket.destroy();
+  });
+
+  test.each([
+    ['delayed', { delayMillis: 60 }],
+    ['throttled', { bytesPerSecond: 8000 / 0.06 }],
+  ])('what is %s arrives whole, and no sooner', async (_name, rule) => {
+    await using link = await Fixture.opened(transport);
+    Object.assign(link.proxy, rule);
+    const started = performance.now();
+    link.source.socket.write(PAGES);
+    expect((await link.destination.has(PAGES.byteLength)).equals(PAGES)).toBe(true);
+    expect(performance.now() - started).toBeGreaterThan(50);
   });
 
   test('the end of one side reaches the other, and the other may still answer', async () => {

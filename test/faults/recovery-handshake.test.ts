@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { transports } from '../support/addresses.ts';
-import type { CutOptions } from '../support/link-rules.ts';
-import type { LinkProxy } from '../support/link-proxy.ts';
+import type { CutOptions, LinkProxy } from '../support/link-proxy.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';
 import { CALM_RATE, crawling } from '../support/parameters.ts';
 import { Random } from '../support/seed.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connectOptions } from './addresses.ts';
-import { reset } from './link-connection.ts';
+import { reset } from '@godwit/chaos';
 import { within } from './wait.ts';
 
 /** So many of a flood have connected and not been thrown out yet. */

@@ -200,11 +200,11 @@ export class Pair implements AsyncDisposable {
       await proxy.close();
       assert.deepEqual(proxy.violations, [], 'what was said on the link is not the protocol');
     }
-    for (const guest of this.#all()) {
+    await everyOne(this.#all(), async (guest) => {
       if (this.#ends.has(guest)) assert.deepEqual(guest.exit, this.#ends.get(guest));
       else await guest.quit(); // also one that has ended already: as it should?
       assertLegalSteps(guest);
-    }
+    });
     // Nobody cleans up after SIGKILL.
     const isSomeoneKilled = [...this.#ends.values()].some((end) => end.signal !== null);
     if (!isSomeoneKilled) assert.deepEqual(await this.directory.names(), [], 'files left behind');
@@ -217,7 +217,7 @@ export class Pair implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const proxy of this.#proxies) await proxy.close();
-    for (const guest of this.#all()) await guest[Symbol.asyncDispose]();
+    await everyOne(this.#all(), async (guest) => await guest[Symbol.asyncDispose]());
     await this.directory[Symbol.asyncDispose]();
   }
 
@@ -254,6 +254,12 @@ export async function expectOwner(
 /** In between: the guest runs here and nowhere else. */
 export async function expectRunning(pair: Pair, owner: GuestProcess): Promise<void> {
   await verifyRunning(owner, pair.othersThan(owner));
+}
+
+/** At the same time; the first failure is told when all have ended. */
+async function everyOne<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const results = await Promise.allSettled(items.map(act));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 async function startDestination(

@@ -5,6 +5,8 @@ export {
   type MigrateBenchResult,
 } from './migrate/bench-migrate.ts';
 export {
+  benchCapabilities,
+  type BenchCapability,
   type BenchMode,
   type BenchPeer,
   benchPeers,

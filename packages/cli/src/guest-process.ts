@@ -1,5 +1,8 @@
+import type { KeyObject } from 'node:crypto';
+
 import {
   allocateRam,
+  CrashJournal,
   type GuestRam,
   type MemoryMode,
   MigrationError,
@@ -13,6 +16,7 @@ import { type Address, formatAddress, parseAddress } from '@godwit/transport';
 import { exitCodes, messageOf, UsageError } from './errors.ts';
 import { named, parseQmpAddress } from './qmp-address.ts';
 import { ProcessEnd } from './process-end.ts';
+import { ReceiptWriter } from './receipt/receipt-writer.ts';
 
 /** What the vCPUs may take to stop when the process ends; the rest is for what comes after them. */
 const VCPU_LIMIT_MILLIS = 1_000;
@@ -38,6 +42,11 @@ export interface GuestProcessOptions {
   /** Where the guest comes from, if it does; `defer`: migrate-incoming will say. */
   readonly incoming: Address | 'defer' | undefined;
   readonly paused: boolean;
+  /** Where receipts go; left out, they are only given to who asks. */
+  readonly receipt?: string | undefined;
+  readonly receiptKey?: KeyObject | undefined;
+  /** Where the incoming guest is written to while its link is down; it may be taken up from there. */
+  readonly journal: string | undefined;
   /** The line that says where it listens is a JSON document. */
   readonly json: boolean;
 }
@@ -54,12 +63,15 @@ interface Listening {
  * @throws {UsageError} the guest cannot be as asked.
  */
 export async function startGuestProcess(options: GuestProcessOptions): Promise<void> {
-  const { name, uuid, vcpus, paused, security } = options;
+  const { name, uuid, vcpus, paused, security, receiptKey } = options;
   const end = new ProcessEnd(`godwit guest ${name}`);
-  const ram = allocate(options);
+  const journal = openJournal(options);
+  const ram = allocate(options, journal?.left !== undefined);
   const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
   const incoming = options.incoming !== undefined;
-  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, security });
+  const place = { paused, incoming, journal, security };
+  const machine = new Machine({ name, uuid, guest, vcpus, ...place, receiptKey });
+  writeReceipts(machine, end, options);
   const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
   machine.on('event', (event, data) => server.emit(event, data));
   machine.on('listening', (address) => rememberFile(end, address));
@@ -83,13 +95,42 @@ function isUsage(error: unknown): boolean {
   return isRemote || error instanceof UsageError;
 }
 
-function allocate({ memoryBytes, backing, memoryMode }: GuestProcessOptions): GuestRam {
+function writeReceipts(machine: Machine, end: ProcessEnd, options: GuestProcessOptions): void {
+  const { name, receipt } = options;
+  if (receipt === undefined) return;
+  const writer = new ReceiptWriter(receipt, (message) =>
+    console.error(`godwit guest ${name}: ${message}`),
+  );
+  writer.follow(machine);
+  end.steps.push(async () => await writer.settled());
+}
+
+/** @throws {UsageError} it does not fit the rest, or cannot be continued from. */
+function openJournal(options: GuestProcessOptions): CrashJournal | undefined {
+  const { journal, backing, memoryMode, incoming } = options;
+  if (journal === undefined) return undefined;
+  if (incoming === undefined) throw new UsageError('--journal is for a guest with --incoming');
+  if (!backing.startsWith('file:')) {
+    throw new UsageError('--journal takes --backing file:PATH: other RAM ends with the process');
+  }
+  if (memoryMode === 'portable') throw new UsageError('--journal takes --memory-mode userfault');
+  return asUsage(() => new CrashJournal(journal));
+}
+
+function allocate(
+  { memoryBytes, backing, memoryMode }: GuestProcessOptions,
+  taken: boolean,
+): GuestRam {
   const specs = [
     { id: 'pc.ram', byteLength: memoryBytes },
     { id: 'vga.vram', byteLength: VRAM_BYTES },
   ];
+  return asUsage(() => allocateRam(specs, backing, memoryMode, { taken }));
+}
+
+function asUsage<Result>(make: () => Result): Result {
   try {
-    return allocateRam(specs, backing, memoryMode);
+    return make();
   } catch (error) {
     if (error instanceof MigrationError) throw new UsageError(error.message, { cause: error });
     throw error;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { registerBench } from './commands/bench.ts';
+import { registerChaos } from './commands/chaos.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -9,6 +10,7 @@ import { registerGuest } from './commands/guest.ts';
 import { registerMigrate } from './commands/migrate.ts';
 import { registerPlan } from './commands/plan.ts';
 import { registerQmp } from './commands/qmp.ts';
+import { registerReceipt } from './commands/receipt.ts';
 import { registerRecover } from './commands/recover.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerWhy } from './commands/why.ts';
@@ -34,7 +36,9 @@ export function createProgram(): Command {
     registerEvacuate,
     registerStatus,
     registerWhy,
+    registerReceipt,
     registerQmp,
+    registerChaos,
     registerDoctor,
     registerBench,
     registerCompletion,

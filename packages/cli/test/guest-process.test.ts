@@ -54,6 +54,21 @@ test('a guest says in one line where it answers and where it waits', async () =>
   );
 });
 
+test.each([
+  ['without a guest that comes', [], /--incoming/],
+  ['with RAM that ends with the process', ['--incoming', 'defer'], /--backing file:PATH/],
+  [
+    'in portable memory',
+    ['--incoming', 'defer', '--backing', `file:${directory}/ram`, '--memory-mode', 'portable'],
+    /--memory-mode userfault/,
+  ],
+] as const)('a journal %s is refused', async (_name, args, why) => {
+  using it = runGuest('journal', '--journal', join(directory, 'journal'), ...args);
+  const { code, stderr } = await it.ended;
+  expect(code).toBe(2);
+  expect(stderr).toMatch(why);
+});
+
 test('quit is answered, and leaves no socket file', async () => {
   const migration = join(directory, 'migration');
   using it = runGuest('quits', '--incoming', `unix:${migration}`);

@@ -21,7 +21,9 @@ const commands = commandsOf(createProgram());
 
 test('there are the commands that the documentation names', () => {
   const names =
-    'demo guest migrate recover plan evacuate status why qmp doctor bench completion'.split(' ');
+    'demo guest migrate recover plan evacuate status why receipt qmp doctor bench completion'.split(
+      ' ',
+    );
   const found = commands.map(([path]) => path);
   for (const name of names) expect(found).toContain(`godwit ${name}`);
 });

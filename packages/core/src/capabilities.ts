@@ -21,6 +21,10 @@ export const capabilityDefaults = {
   'x-auto-postcopy': false,
   /** Ours: after a lost link new ones are tried without being asked for. */
   'x-auto-recover': false,
+  /** Ours: each frame carries a checksum; what was damaged on its way is asked for again. */
+  'x-checksum': false,
+  /** Ours: both sides compare a digest of all RAM before a guest that left by precopy runs. */
+  'x-ram-digest': false,
 } as const satisfies Record<string, boolean>;
 
 export type Capability = keyof typeof capabilityDefaults;
@@ -33,6 +37,8 @@ export const sharedCapabilities = [
   'validate-uuid',
   'multifd',
   'switchover-ack',
+  'x-checksum',
+  'x-ram-digest',
 ] as const satisfies readonly Capability[];
 
 /** QEMU's others: known by name, refused when switched on, silent when left off. */
@@ -50,6 +56,12 @@ export const unsupportedCapabilities = [
   'dirty-limit',
   'mapped-ram',
 ] as const;
+
+/** Those that are on. */
+export function capabilityNames(capabilities: Capabilities): Capability[] {
+  const names = Object.keys(capabilityDefaults) as Capability[]; // of the record above
+  return names.filter((name) => capabilities[name]);
+}
 
 export function isCapability(name: string): name is Capability {
   return Object.hasOwn(capabilityDefaults, name);

@@ -15,6 +15,9 @@ export const migrationErrorCodes = {
   ERR_RECOVERY: 'an attempt at recovery failed; who holds the guest has not changed',
   ERR_INCOMPLETE:
     'the destination and the source disagree about what was received; nothing was given up on either side',
+  ERR_DAMAGED: 'what arrives is not what was sent, however often; the guest runs on the source',
+  ERR_RAM_DIFFERS:
+    'after postcopy the digests of RAM differ: the guest runs on the destination, and some page of it is not what was sent',
   ERR_PAGE_LOST:
     'the guest needs a page that is missing here, and no migration brings it any more; it must not go on',
   ERR_DISCARDED:

@@ -40,6 +40,20 @@ export interface Guest {
    */
   throttle?(percentage: number): void;
 
+  /**
+   * Stops every vCPU that can be stopped, while pages are missing and none comes: the others wait for one.
+   * A vCPU that waits counts as standing before the step that it waits in, which it makes, all of it, once
+   * the page is there. A guest without it cannot have a journal.
+   *
+   * @param isWaiting does the thread of this id (gettid(2)) wait for a missing page? It may be asked again
+   *   soon after a no.
+   * @returns device state as of `saveDeviceState`; from here to `thaw` it stays true, and RAM is still.
+   */
+  freeze?(isWaiting: (threadId: number) => boolean): Promise<Uint8Array>;
+
+  /** Lets the guest go on as it was before `freeze`. */
+  thaw?(): void;
+
   /** Everything but RAM, as an opaque document. Called on a stopped guest only. */
   saveDeviceState(): Uint8Array;
 

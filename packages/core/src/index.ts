@@ -23,18 +23,21 @@ export type { Guest } from './guest.ts';
 export { Blocktime } from './memory/blocktime.ts';
 export { type DirtyLog, PagemapDirtyLog } from './memory/dirty-log.ts';
 export { FaultLedger, type FaultVisitor } from './memory/fault-ledger.ts';
-export { allocateRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
+export { allocateRam, emptyRam, type GuestRam, type RamBlockSpec } from './memory/guest-ram.ts';
 export { LatencyHistogram } from './memory/latency-histogram.ts';
 export { viewRam } from './memory/ram-view.ts';
 export { PageBitmap } from './memory/page-bitmap.ts';
 export { PageContent } from './memory/page-content.ts';
+export type { ChecksumInfo } from './migration/checksum-info.ts';
 export type { RecoveryNews } from './migration/auto-recovery.ts';
 export { trackingBlocker } from './memory/tracking-blocker.ts';
 export { PortableDirtyLog } from './memory/portable-dirty-log.ts';
 export type { PortableTables } from './memory/portable-tables.ts';
 export { RamAccess } from './memory/ram-access.ts';
 export type { MemoryMode, RamBacking, RamBlock } from './memory/ram-block.ts';
-export { DestinationMigration, type DestinationOptions } from './migration/destination.ts';
+export { CrashJournal, type PausedState } from './migration/crash-journal.ts';
+export { DestinationMigration } from './migration/destination.ts';
+export type { DestinationOptions } from './migration/destination-options.ts';
 export type {
   DestinationInfo,
   FaultInfo,
@@ -66,6 +69,14 @@ export { probeLink, PROBE_MILLIS_MAX, type ProbeOptions } from './probe/link-pro
 export type { DirtyLook, PageCounts } from './threads/dirty-rate-api.ts';
 export type { LinkSample } from './threads/probe-api.ts';
 export type { SwitchoverReady } from './migration/switchover-ack.ts';
+export type { Receipt } from './receipt/receipt.ts';
+export {
+  checkKey,
+  reasonToDoubt,
+  type ReceiptSignature,
+  type SignedReceipt,
+  signReceipt,
+} from './receipt/signed-receipt.ts';
 export {
   changeParameters,
   type Parameter,

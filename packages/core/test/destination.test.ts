@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { DestinationMigration, type DestinationOptions } from '../src/migration/destination.ts';
+import { DestinationMigration } from '../src/migration/destination.ts';
+import type { DestinationOptions } from '../src/migration/destination-options.ts';
 import {
   control,
   HandMadeSource,

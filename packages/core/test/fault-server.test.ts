@@ -29,6 +29,7 @@ function serverOver() {
     received: new ReceivedPages([PAGES, PAGES]),
     requested: blocks.map(() => new PageBitmap(PAGES)),
     faulted: blocks.map(() => new PageBitmap(PAGES)),
+    damaged: blocks.map(() => new PageBitmap(PAGES)),
     ledger: new FaultLedger(),
     counters: new Counters(faultCounters),
     histogram: new LatencyHistogram(),
@@ -38,6 +39,17 @@ function serverOver() {
   const server = new FaultServer(tables, (error) => lost.push(error));
   server.watch(userfaultfd);
   const reader = new FrameReader(channelSource(far), 4096);
+  /** Everything that has been written since, as [type, block, page, count]. */
+  const frames = (): number[][] => {
+    writeSync(descriptor, new Uint8Array(24).fill(FrameType.HEARTBEAT, 0, 1)); // an end to read up to
+    const heard: number[][] = [];
+    for (;;) {
+      reader.next({ pageBytes, blockPages: [PAGES, PAGES] });
+      const { type, block, firstPage, pageCount } = reader.header;
+      if (type === FrameType.HEARTBEAT) return heard;
+      heard.push([type, block, firstPage, pageCount]);
+    }
+  };
   /** The requests that have been written since, as [block, page]. */
   const requests = (): number[][] => {
     writeSync(descriptor, new Uint8Array(24).fill(FrameType.HEARTBEAT, 0, 1)); // an end to read up to
@@ -62,7 +74,7 @@ function serverOver() {
     }
     server.serveFaults();
   };
-  return { ...tables, server, descriptor, requests, touch, lost };
+  return { ...tables, server, descriptor, requests, frames, touch, lost };
 }
 
 function sockets(): [number, number] {
@@ -83,6 +95,27 @@ test('a page that several threads touch is asked for once', () => {
     [0, 8],
   ]);
   expect([it.counters.get('faults'), it.counters.get('requests')]).toEqual([5, 3]);
+});
+
+test('pages that arrived damaged are asked for once, those that have come since are not', () => {
+  const it = serverOver();
+  it.damaged[0]?.addRun(3, 4);
+  it.server.requestDamaged(); // without a link: the next one compares what is received
+  it.server.attach(it.descriptor);
+  it.damaged[1]?.addRun(20, 2);
+  it.received.addRun(1, 20, 2);
+  it.server.requestDamaged();
+  expect(it.frames()).toEqual([[FrameType.RESEND, 0, 3, 4]]);
+  it.server.requestDamaged();
+  expect(it.frames()).toEqual([]);
+  it.server.requestOutstanding(); // requests are answered from here on
+  it.damaged[1]?.addRun(7, 2);
+  it.server.requestDamaged();
+  expect(it.frames()).toEqual([
+    [FrameType.RESEND, 1, 7, 2],
+    [FrameType.REQUEST, 1, 7, 2],
+  ]);
+  expect(it.counters.get('requests')).toBe(1);
 });
 
 test('everybody who waited for a page is told of when it has come', () => {

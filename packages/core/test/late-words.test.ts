@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Capabilities, capabilityDefaults } from '../src/capabilities.ts';
 import { ControlInbox } from '../src/migration/control-inbox.ts';
-import { DestinationMigration, type DestinationOptions } from '../src/migration/destination.ts';
+import { DestinationMigration } from '../src/migration/destination.ts';
+import type { DestinationOptions } from '../src/migration/destination-options.ts';
 import { SourceMigration } from '../src/migration/source.ts';
 import type { Parameters } from '../src/parameters.ts';
 import { parameters, QuietGuest } from './hand-made-peer.ts';

@@ -37,7 +37,8 @@ function batchWith(options: PageBatchOptions | undefined, ...blockPages: number[
   const transmit = (): Frame[] => {
     const frames: Frame[] = [];
     for (let left = batch.write(near); left > 0;) {
-      expect(reader.next({ pageBytes, blockPages })).toBe(true);
+      const checked = options?.checks === true;
+      expect(reader.next({ pageBytes, blockPages, checked })).toBe(true);
       const { type, block, firstPage, pageCount } = reader.header;
       const body = reader.readBody();
       frames.push({ type, block, firstPage, pageCount, body });
@@ -73,6 +74,29 @@ test('dirty pages that lie side by side are claimed together and leave as they a
   expect(frame?.body).toEqual(bytesOf(it.blocks[1]).slice(3 * pageBytes, 7 * pageBytes));
   expect(others).toEqual([]);
   expect(it.batch.byteLength).toBe(0);
+});
+
+test('a checked frame carries what its checksum says, whatever the guest writes meanwhile', () => {
+  const it = batchWith({ looksForZeros: () => true, checks: true }, 40);
+  touch(it, 0, 3, 4, 7);
+  touch(it, 0, 9, 2, 0);
+  const before = bytesOf(it.blocks[0]).slice(3 * pageBytes, 7 * pageBytes);
+  expect([it.batch.claim(0, 3, 100), it.batch.claim(0, 9, 100)]).toEqual([4, 2]);
+  pageOf(it.blocks[0], 4).fill(8); // after the claim and before the write
+  const [pages, zeros] = it.transmit(); // reads with checks
+  expect(pages?.body).toEqual(before);
+  expect(zeros).toMatchObject({ type: FrameType.ZERO, firstPage: 9, pageCount: 2 });
+});
+
+test('checked batches are full before their copies have no room', () => {
+  const it = batchWith({ looksForZeros: () => true, checks: true }, 600);
+  touch(it, 0, 0, 600, 7);
+  expect(it.batch.claim(0, 0, 600)).toBe(256);
+  expect(it.batch.isFull).toBe(false);
+  expect(it.batch.claim(0, 256, 600)).toBe(256);
+  expect(it.batch.isFull).toBe(true);
+  it.batch.clear();
+  expect(it.batch.isFull).toBe(false);
 });
 
 test('pages of zeros are told without their content', () => {

@@ -72,6 +72,23 @@ test('a requested page leaves alone and at once, its neighbours follow when aske
   expect([it.counters.get('urgentPages'), it.counters.get('prefetchedPages')]).toEqual([6, 4]);
 });
 
+test('pages that arrived damaged are dirty again, and answer a request', () => {
+  const it = serverOver();
+  it.ask(10, 3);
+  expect(it.dirty[0]?.next(10)).toBe(13);
+  const run = { block: 0, firstPage: 10, pageCount: 2, type: FrameType.RESEND, bodyBytes: 0 };
+  expect(it.server.takeBack(run)).toBe(true);
+  expect(it.dirty[0]?.next(10)).toBe(10);
+  it.ask(10, 3);
+  expect(it.arrived()).toEqual([
+    [10, 3],
+    [10, 2],
+  ]);
+  expect([it.counters.get('resends'), it.counters.get('resentPages')]).toEqual([1, 2]);
+  expect(it.server.takeBack({ ...run, firstPage: PAGES - 1 })).toBe(false);
+  expect(it.counters.get('impossibleRequests')).toBe(1);
+});
+
 test('neighbours leave a few at a time', () => {
   const it = serverOver();
   for (const page of [0, 1, 6, 15, 32]) {

@@ -97,8 +97,11 @@ export class Relay implements AsyncDisposable {
     const link = this.#links;
     this.#sockets.add(from);
     from.on('data', (chunk: Buffer) => {
-      this.lastByteMillis = performance.now();
-      for (const message of cutter.push(chunk)) {
+      const messages = cutter.push(chunk);
+      // Who only says that it lives is waiting.
+      const isSaid = messages.some(({ name }) => name !== 'HEARTBEAT') || cutter.pendingBytes > 0;
+      if (isSaid) this.lastByteMillis = performance.now();
+      for (const message of messages) {
         const { write, hold, cut } = this.#pass(direction, message, identity);
         if (hold !== undefined) held.push(hold);
         else write.push(...held.splice(0));

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Guest, RamBlock } from '@godwit/core';
 
@@ -15,6 +16,10 @@ export const CLOSE_LIMIT_MILLIS = 2000;
 
 /** How long `pause` and `resume` block the thread they are called on, if the vCPUs take so long. */
 const BLOCK_MILLIS = 1;
+
+/** A step takes microseconds; a busy machine may take its time. */
+const FREEZE_LIMIT_MILLIS = 5_000;
+const FREEZE_LOOK_MILLIS = 2;
 
 export interface DummyGuestOptions {
   /** Stays mapped until `close` has resolved; the guest does not own it. */
@@ -163,6 +168,24 @@ export class DummyGuest implements Guest {
   /** @throws {GuestError} `ERR_GUEST_RUNNING`, `ERR_VCPU_CRASHED`, `ERR_GUEST_CLOSED` */
   saveDeviceState(): Uint8Array {
     this.#refuseUnlessStopped();
+    return encodeDeviceState(this.#stoppedState());
+  }
+
+  /**
+   * The device state while pages are missing and none comes: as `saveDeviceState`, where a vCPU that waits
+   * for a page counts as stopped before its step: that reads its page first, and is counted last.
+   *
+   * @throws {GuestError} `ERR_GUEST_RUNNING`: a vCPU neither stopped nor waits, or was not told to pause.
+   */
+  async frozenState(isWaiting: (threadId: number) => boolean): Promise<Uint8Array> {
+    const deadline = performance.now() + FREEZE_LIMIT_MILLIS;
+    for (;;) {
+      if (this.#closed) throw new GuestError('ERR_GUEST_CLOSED');
+      for (const { crash } of this.#vcpus) if (crash !== undefined) throw crash;
+      if (this.#vcpus.every((vcpu) => vcpu.isStill(isWaiting))) break;
+      if (performance.now() > deadline) throw new GuestError('ERR_GUEST_RUNNING');
+      await delay(FREEZE_LOOK_MILLIS); // nothing tells that a thread has begun to wait
+    }
     return encodeDeviceState(this.#stoppedState());
   }
 

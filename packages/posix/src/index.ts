@@ -1,6 +1,7 @@
 export { copyMemory } from './copy-memory.ts';
 export { SystemError, describeErrno } from './errors.ts';
 export { createEventfd, drainEventfd, signalEventfd } from './eventfd.ts';
+export { tryLockFile } from './file-lock.ts';
 export { FaultEvent, FaultFlag, FaultReader } from './fault-reader.ts';
 export { FaultWriter } from './fault-writer.ts';
 export {
@@ -36,6 +37,8 @@ export {
 } from './mmap.ts';
 export { PageCategory, PagemapScanner, openPagemap } from './pagemap.ts';
 export type { PagemapQuery } from './pagemap.ts';
+export { createPipe } from './pipe.ts';
+export type { Pipe } from './pipe.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLRDHUP, PollSet } from './poll.ts';
 export { probeHost, probeMemory } from './probe.ts';
 export type {

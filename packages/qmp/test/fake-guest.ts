@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
 import { allocateRam, type GuestRam } from '@godwit/core';
 
@@ -27,6 +27,18 @@ export class FakeGuest implements MachineGuest {
     try {
       const bytes = Buffer.alloc(block.byteLength, text);
       writeSync(memory, bytes, 0, bytes.byteLength, block.address);
+    } finally {
+      closeSync(memory);
+    }
+  }
+
+  /** Of a page, as it is in memory. */
+  firstByte(page: number): number {
+    const memory = openSync('/proc/self/mem', 'r');
+    try {
+      const byte = Buffer.alloc(1);
+      readSync(memory, byte, 0, 1, (this.ram[0]?.address ?? 0) + page * 4096);
+      return byte.readUInt8(0);
     } finally {
       closeSync(memory);
     }

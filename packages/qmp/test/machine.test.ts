@@ -154,6 +154,40 @@ test('a destination told to stop and then to go on runs the guest when it arrive
   expect(await destination.status()).toBe('running');
 });
 
+test('a process whose guest has left takes it back, and nothing that it had left behind', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  const nowhere = { uri: 'unix:/nowhere/at/all' };
+  expect(await source.refusal('migrate-incoming', nowhere)).toContain('cannot listen');
+  expect(await source.status()).toBe('postmigrate'); // as before
+  await source.listen();
+  expect(await source.status()).toBe('inmigrate');
+  expect(source.guest.firstByte(0)).toBe(0);
+  expect(await source.execute('query-migrate')).toMatchObject({ status: 'setup' });
+  await destination.execute('migrate', { uri: source.uri });
+  await Promise.all([destination.reaches('completed'), source.reaches('completed')]);
+  expect(await source.status()).toBe('running');
+  expect(await destination.status()).toBe('postmigrate');
+  expect(source.guest.firstByte(0)).toBe('g'.charCodeAt(0));
+  await destination.listen(); // and so on
+  expect(await destination.status()).toBe('inmigrate');
+});
+
+test('a guest that was paused where it left from runs where it comes back to', async () => {
+  await using pair = await openPair({ paused: true });
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  expect(await destination.status()).toBe('paused');
+  await destination.execute('cont');
+  await source.listen();
+  await destination.execute('migrate', { uri: source.uri });
+  await Promise.all([destination.reaches('completed'), source.reaches('completed')]);
+  expect(await source.status()).toBe('running');
+});
+
 test('the state is looked at before the address is, as QEMU does', async () => {
   await using it = await MachineFixture.open();
   const bad = { uri: 'carrier-pigeon:7' };

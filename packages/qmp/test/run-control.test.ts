@@ -91,3 +91,24 @@ test('of wishes that come at once only the last is carried out', async () => {
   expect(it.guest.calls).toEqual(['resume', 'resume']);
   expect(it.told).toEqual(['RESUME']);
 });
+
+test('a frozen guest does not run whatever the user says, and is as the user wants it once thawed', async () => {
+  using it = openControl();
+  await it.control.cont();
+  it.control.freeze();
+  expect(it.control.meantToRun).toBe(false);
+  await it.control.stop();
+  await it.control.cont();
+  await it.control.release();
+  expect(it.guest.running).toBe(false);
+  it.control.thaw();
+  await it.control.cont();
+  expect(it.guest.running).toBe(true);
+  expect(it.told).toEqual(['RESUME', 'STOP', 'RESUME']);
+
+  it.control.freeze();
+  await it.control.stop();
+  it.control.thaw();
+  await it.control.release();
+  expect(it.guest.running).toBe(false);
+});

@@ -11,6 +11,7 @@ export const channelErrorCodes = {
   ERR_CREDENTIALS: 'what this side would prove itself with cannot be used',
   ERR_TLS: 'the TLS handshake failed: one side does not accept the other, or does not speak TLS',
   ERR_PROTOCOL: 'the other side sent something the protocol does not allow here',
+  ERR_CHECKSUM: 'what arrived is not what was sent',
 } as const;
 
 export type ChannelErrorCode = keyof typeof channelErrorCodes;

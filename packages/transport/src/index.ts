@@ -3,6 +3,7 @@ export { Channel } from './channel.ts';
 export { channelSource, hasPeerLeft, pollingSource, writeBatch, writeBytes } from './channel-io.ts';
 export { dial, type DialOptions } from './dial.ts';
 export { assertNever, ChannelError, type ChannelErrorCode, channelErrorCodes } from './errors.ts';
+export { checksumOf, sealFrame } from './framing/checksum.ts';
 export {
   BLOCKS_MAX,
   type ControlMessage,
@@ -12,10 +13,12 @@ export {
   type DestinationPhase,
   encodeControl,
   encodeDevice,
+  type RamProof,
   type ReceivedProof,
 } from './framing/control.ts';
 export {
   BITMAP_BODY_BYTES_MAX,
+  CHECKED_PAGES_BYTES_MAX,
   decodeFrameHeader,
   encodeFrameHeader,
   FRAME_HEADER_BYTES,
@@ -27,6 +30,7 @@ export {
   PAGES_BODY_BYTES_MAX,
   ZLIB_PAGES_BYTES_MAX,
 } from './framing/frame.ts';
+export { sealFrameHeader } from './framing/header-check.ts';
 export { FrameBatch } from './framing/frame-batch.ts';
 export { type ByteSource, FrameReader } from './framing/frame-reader.ts';
 export { type Hello, PROTOCOL_VERSION, type Role } from './framing/opening.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { checksumOf, sealFrame } from '../src/framing/checksum.ts';
 import { type ControlMessage, decodeControl, encodeControl } from '../src/framing/control.ts';
 import {
   decodeFrameHeader,
@@ -99,6 +100,7 @@ const control: Readonly<Record<string, ControlMessage>> = {
   'switchover-ack': { t: 'switchover-ack' },
   listen: { t: 'listen' },
   loaded: { t: 'loaded', pages: 4096, digest },
+  'loaded-ram': { t: 'loaded', pages: 4096, digest, ram: [digest] },
   run: { t: 'run', paused: false },
   'run-paused': { t: 'run', paused: true },
   running: { t: 'running' },
@@ -156,6 +158,7 @@ const headers: Readonly<Record<string, FrameHeader>> = {
     firstPage: 0,
     pageCount: 8_388_608,
   },
+  resend: { type: FrameType.RESEND, block: 1, bodyBytes: 0, firstPage: 512, pageCount: 16 },
   heartbeat: { type: FrameType.HEARTBEAT, block: 0, bodyBytes: 0, firstPage: 0, pageCount: 0 },
 };
 
@@ -178,6 +181,49 @@ describe('frame headers', () => {
     decodeFrameHeader(into, 0, decoded, limits);
     expect(decoded).toEqual(header);
   });
+});
+
+describe('checked frames', () => {
+  const captures = readCaptures('checked-frames.hex');
+  const checked = {
+    ...limits,
+    blockPages: Array.from({ length: 259 }, () => 2 ** 34),
+    checked: true,
+  };
+  const bodies: Readonly<Record<string, Buffer>> = {
+    pages: Buffer.alloc(4096, 'wire'),
+    control: Buffer.from(encodeControl({ t: 'flush' }).subarray(FRAME_HEADER_BYTES)),
+  };
+  const headersOfChecked: Readonly<Record<string, FrameHeader>> = {
+    pages: {
+      type: FrameType.PAGES,
+      block: 258,
+      bodyBytes: 4096,
+      firstPage: 2 ** 33 + 5,
+      pageCount: 1,
+    },
+    zero: headers['zero'] as FrameHeader,
+    control: { ...(headers['control'] as FrameHeader), bodyBytes: 9 },
+    resend: headers['resend'] as FrameHeader,
+  };
+
+  test.each(Object.entries(headersOfChecked))(
+    '%s is sealed and read as captured',
+    (name, header) => {
+      const body = bodies[name] ?? Buffer.alloc(0);
+      const frame = new Uint8Array(FRAME_HEADER_BYTES + body.byteLength);
+      const view = new DataView(frame.buffer);
+      const { type, block, firstPage, pageCount, bodyBytes } = header;
+      encodeFrameHeader(view, 0, type, block, firstPage, pageCount, bodyBytes);
+      frame.set(body, FRAME_HEADER_BYTES);
+      sealFrame(frame);
+      const captured = captures.get(name) ?? '';
+      expect(hex(frame).slice(0, captured.length)).toBe(captured);
+      const decoded = newFrameHeader();
+      decodeFrameHeader(view, 0, decoded, checked);
+      expect(decoded).toEqual({ ...header, checksum: checksumOf(body) });
+    },
+  );
 });
 
 test('the compressed pages of a frame are read as captured', () => {

@@ -31,6 +31,7 @@ const bodyBytesMax: Readonly<Record<FrameType, number>> = {
   [FrameType.DEVICE]: DEVICE_BODY_BYTES_MAX,
   [FrameType.REQUEST]: 0,
   [FrameType.RECV_BITMAP]: BITMAP_BODY_BYTES_MAX,
+  [FrameType.RESEND]: 0,
   [FrameType.HEARTBEAT]: 0,
 };
 

@@ -10,14 +10,16 @@ const memoryWords: Readonly<Record<MemoryKind, string>> = {
 export function describeOptions(options: MigrateBenchOptions): string {
   const { mode, memoryBytes, transport, channels, zlibLevel, workload, rate, runs } = options;
   const tls = options.tls === undefined ? [] : ['TLS'];
+  const { capabilities = [] } = options;
   const portable = options.memoryMode === 'portable' ? ['portable memory'] : [];
   const guest = rate > 0 ? `${workload} guest at ${rate} pages/s` : `${workload} guest`;
   const memory = memoryWords[memoryKind(options)];
   const count = runs === 1 ? '1 run' : `${runs} runs`;
   const way = channels === 1 ? transport : `${transport} × ${channels}`;
   const coding = zlibLevel === undefined ? [] : [`zlib ${zlibLevel}`];
-  const how = [...portable, way, ...tls, ...coding];
-  return [mode, formatSize(memoryBytes), ...how, guest, memory, count].join(', ');
+  const size = formatSize(memoryBytes);
+  const how = [...portable, way, ...tls, ...coding, ...capabilities];
+  return [mode, size, ...how, guest, memory, count].join(', ');
 }
 
 /** Of the pump that migrations are compared with. */

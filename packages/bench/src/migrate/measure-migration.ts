@@ -14,12 +14,13 @@ const NANOS_PER_MICRO = 1000;
 /** One migration, from a guest at the source to one that is proved whole at the destination. */
 export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const { options, source, destination } = stage;
-  const { mode, channels, zlibLevel, downtimeLimitMillis } = options;
+  const { mode, channels, zlibLevel, capabilities = [], downtimeLimitMillis } = options;
   const postcopyBandwidth = initialPostcopyBandwidth(options);
   const postcopy = mode !== 'precopy';
   const coding = zlibLevel === undefined ? {} : { zlibLevel };
   const tls = options.tls === undefined ? {} : { tlsKey: randomBytes(32).toString('hex') };
-  const plan = { postcopy, channels, ...coding, ...tls, downtimeLimitMillis, postcopyBandwidth };
+  const limits = { downtimeLimitMillis, postcopyBandwidth };
+  const plan = { postcopy, channels, ...coding, ...tls, capabilities, ...limits };
   await source.call('prepareMigration', plan);
   const memory = memoryKind(options);
   const place = { ...guestMemory(options), memory, channels, ...tls, address: stage.address() };

@@ -1,4 +1,4 @@
-import { allocateRam, type GuestRam, type MemoryMode } from '@godwit/core';
+import { allocateRam, type Capability, type GuestRam, type MemoryMode } from '@godwit/core';
 import type { Workload } from '@godwit/guest';
 
 export const benchModes = ['precopy', 'postcopy', 'recovery'] as const;
@@ -6,6 +6,10 @@ export type BenchMode = (typeof benchModes)[number];
 
 export const benchTransports = ['unix', 'tcp'] as const;
 export type BenchTransport = (typeof benchTransports)[number];
+
+/** What a migration may have that costs something. */
+export const benchCapabilities = ['x-checksum', 'x-ram-digest'] as const satisfies Capability[];
+export type BenchCapability = (typeof benchCapabilities)[number];
 
 export interface MigrateBenchOptions {
   readonly mode: BenchMode;
@@ -22,6 +26,8 @@ export interface MigrateBenchOptions {
   readonly zlibLevel?: number;
   /** Every connection of a migration is encrypted, with a key of its own; not of the pump. */
   readonly tls?: true;
+  /** Of the migration, beside those that the other options need; not of the pump. */
+  readonly capabilities?: readonly BenchCapability[];
   readonly workload: Workload;
   /** Pages/s that the guest visits; 0 is unlimited. */
   readonly rate: number;

@@ -2,7 +2,7 @@ import type { DestinationInfo, SourceInfo } from '@godwit/core';
 import type { Workload } from '@godwit/guest';
 import type { Address } from '@godwit/transport';
 
-import type { GuestMemory, MemoryKind } from '../migrate/options.ts';
+import type { BenchCapability, GuestMemory, MemoryKind } from '../migrate/options.ts';
 import type { Sample } from '../migrate/runs.ts';
 
 /** What a side can be told to do: each command's argument and its answer. */
@@ -21,6 +21,7 @@ export interface MigrationPlan {
   readonly zlibLevel?: number;
   /** In hexadecimal digits: connections are encrypted with it. */
   readonly tlsKey?: string;
+  readonly capabilities: readonly BenchCapability[];
   readonly downtimeLimitMillis: number;
   /** Bytes/s; 0 is unlimited. */
   readonly postcopyBandwidth: number;

@@ -66,6 +66,7 @@ export class Source {
     const capabilities = changeCapabilities(capabilityDefaults, [
       { capability: 'postcopy-ram', state: postcopy },
       { capability: 'multifd', state: channels > 1 },
+      ...plan.capabilities.map((capability) => ({ capability, state: true })),
     ]);
     const parameters = changeParameters(parameterDefaults, {
       ...channelParameters(channels),

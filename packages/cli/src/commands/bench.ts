@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 
 import {
+  benchCapabilities,
+  type BenchCapability,
   type BenchMode,
   type BenchPeer,
   benchPeers,
@@ -36,6 +38,7 @@ interface CommandOptions {
   readonly compression?: 'zlib';
   readonly zlibLevel?: number;
   readonly tls?: true;
+  readonly capability?: readonly BenchCapability[];
   readonly workload?: Workload;
   readonly rate?: number;
   readonly runs: number;
@@ -65,6 +68,7 @@ export function registerBench(program: Command): void {
   );
   const compression = new Option('--compression <method>', 'of the page channels, 2 or more');
   const zlibLevel = new Option('--zlib-level <level>', 'how hard zlib tries, 0 to 9 (default: 1)');
+  const capability = new Option('--capability <name...>', 'what the migration has beside');
   const peer = new Option('--peer <engine>', 'also measure another engine at the same job');
   const qemu = new Option('--qemu <command>', 'for --peer qemu (default: qemu-system-x86_64)');
   const command = bench
@@ -80,6 +84,7 @@ export function registerBench(program: Command): void {
     .addOption(compression.choices(['zlib']))
     .addOption(zlibLevel.argParser(checkCount).implies({ compression: 'zlib' }))
     .option('--tls', 'encrypt every connection of the migration, with a key (PSK)')
+    .addOption(capability.choices(benchCapabilities))
     .addOption(workload.choices(workloads))
     .option('--rate <pages/s>', RATE, checkPageRate)
     .option('--runs <count>', 'how often; medians are shown', checkCount, 5)
@@ -112,6 +117,7 @@ function teachBench(bench: Command, migrate: Command): void {
     ['four streams over tcp', 'godwit bench migrate --transport tcp --channels 4'],
     ['where userfaultfd is refused', 'godwit bench migrate --memory-mode portable'],
     ['how long a guest waits in postcopy', 'godwit bench migrate --mode postcopy --memory 256M'],
+    ['what checksums cost', 'godwit bench migrate --capability x-checksum'],
     ['for a script', 'godwit bench migrate --runs 3 --json | jq .'],
   ]);
 }
@@ -137,19 +143,9 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   const coding = options.compression === undefined ? {} : { zlibLevel: options.zlibLevel ?? 1 };
   const tls = options.tls === undefined ? {} : { tls: options.tls };
-  const job = {
-    mode,
-    transport,
-    channels,
-    ...tls,
-    ...coding,
-    memoryMode,
-    workload,
-    rate,
-    runs,
-    fresh,
-    ...sizes,
-  };
+  const { capability: capabilities = [] } = options;
+  const way = { mode, transport, channels, ...tls, ...coding, capabilities, memoryMode };
+  const job = { ...way, workload, rate, runs, fresh, ...sizes };
   return options.peer === undefined
     ? job
     : { ...job, peer: peerOptions(options.peer, options.qemu) };

@@ -9,6 +9,7 @@ import { checkPageRate, checkSize } from '../option-values.ts';
 import { parseQmpAddress } from '../qmp-address.ts';
 import { objectOption, securityObjects } from '../object-option.ts';
 import { needLinux } from '../platform.ts';
+import { readKey } from '../receipt/receipt-key.ts';
 import { teach } from '../teach.ts';
 import { chooseMemoryMode } from '../memory-mode.ts';
 
@@ -27,6 +28,9 @@ interface GuestOptions {
   readonly incoming?: Address | 'defer';
   readonly object?: readonly SecurityObject[];
   readonly paused?: true;
+  readonly receipt?: string;
+  readonly receiptKey?: string;
+  readonly journal?: string;
   readonly json?: true;
 }
 
@@ -64,6 +68,12 @@ export function registerGuest(program: Command): void {
     )
     .addOption(objectOption())
     .option('--paused', 'it waits for cont')
+    .option('--receipt <path>', 'a receipt of each migration goes to this file, or directory')
+    .option('--receipt-key <file>', 'private key of ed25519, PEM: receipts are signed with it')
+    .option(
+      '--journal <path>',
+      'with --incoming and --backing file:PATH: while postcopy is paused another process can take it up',
+    )
     .option('--json', 'say where it listens as one JSON line')
     .action(runGuest);
   const guest = 'godwit guest --memory 256M';
@@ -82,6 +92,10 @@ export function registerGuest(program: Command): void {
         '80 MiB of its memory written each second',
         `${guest} --name C --qmp unix:/tmp/c.qmp --rate 80M/s`,
       ],
+      [
+        'a place that another process can take over while postcopy is paused',
+        `${guest} --name D --qmp unix:/tmp/d.qmp --incoming unix:/tmp/d.mig --backing file:/dev/shm/d.ram --journal /var/tmp/d.journal`,
+      ],
     ],
     AFTER,
   );
@@ -96,12 +110,17 @@ export function memoryModeOption(): Option {
 }
 
 async function runGuest(options: GuestOptions): Promise<void> {
-  const { memory, memoryMode, uuid, incoming, paused = false, json = false, ...rest } = options;
-  const security = await securityObjects(rest.object);
+  const { memory, memoryMode, uuid, incoming, journal, paused = false, json = false } = options;
+  const { name, vcpus, workload, rate, fill, seed, backing, qmp } = options;
+  const { receipt, receiptKey: keyFile } = options;
+  const security = await securityObjects(options.object);
+  const receiptKey = keyFile === undefined ? undefined : readKey(keyFile, 'private');
   const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
   if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
   const memoryOptions = { memoryBytes: memory, memoryMode: mode };
-  await startGuestProcess({ ...rest, ...memoryOptions, uuid, incoming, paused, json, security });
+  const program = { vcpus, workload, rate, fill, seed };
+  const about = { name, uuid, backing, qmp, security, incoming, journal, paused, json };
+  await startGuestProcess({ ...program, ...memoryOptions, ...about, receipt, receiptKey });
 }
 
 /** What range a number must be in, the guest says. */

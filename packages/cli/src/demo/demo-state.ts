@@ -1,4 +1,4 @@
-import type { SideName } from './spawned-guest.ts';
+export type SideName = 'source' | 'destination';
 
 /** All that a display shows; times are milliseconds since the demo began. */
 export interface DemoState {

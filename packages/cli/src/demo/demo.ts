@@ -4,16 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { SpawnedGuest } from '@godwit/chaos';
 import { QmpSocketError } from '@godwit/qmp';
 
 import { formatBytes, plural } from '../figures.ts';
+import { GODWIT } from '../godwit-path.ts';
 import { exactSize } from '../sizes.ts';
 import type { DemoDisplay } from './demo-display.ts';
 import { migrate, prepare, prove } from './demo-migration.ts';
 import type { DemoResult } from './demo-report.ts';
-import { SpawnedGuest, type SideName } from './spawned-guest.ts';
 import { Monitor } from './monitor.ts';
 import { type DemoOptions, planDemo } from './plan.ts';
+import type { SideName } from './demo-state.ts';
 
 /** Between the end of a connection and the news that the process has ended. */
 const OBITUARY_MILLIS = 1000;
@@ -55,8 +57,8 @@ export async function runDemo(
 }
 
 interface Guests extends AsyncDisposable {
-  readonly source: SpawnedGuest;
-  readonly destination: SpawnedGuest;
+  readonly source: SpawnedGuest<SideName>;
+  readonly destination: SpawnedGuest<SideName>;
   /** Aborts when one of them ends, with what there is to be said about that. */
   readonly death: AbortSignal;
 }
@@ -73,7 +75,7 @@ async function startGuests(
     try {
       const args = guestArguments(name, options);
       const qmp = `unix:${join(directory, `${name}.qmp`)}`;
-      return await SpawnedGuest.start({ name, qmp, args, signal: either });
+      return await SpawnedGuest.start({ name, godwit: GODWIT, qmp, args, signal: either });
     } catch (error) {
       failed.abort(error); // no use in waiting for the other
       throw error;

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { SpawnedGuest } from '@godwit/chaos';
 import type { QmpEvent } from '@godwit/qmp';
 
 import type { DemoDisplay } from './demo-display.ts';
-import type { DemoState, LogEntry } from './demo-state.ts';
-import type { SpawnedGuest, SideName } from './spawned-guest.ts';
+import type { DemoState, LogEntry, SideName } from './demo-state.ts';
+
 import { PhaseTrack } from './phase-track.ts';
 import { RateWindow } from '../rate-window.ts';
 import { Side } from './side.ts';
@@ -14,8 +15,8 @@ const RATE_WINDOW_MILLIS = 400;
 
 export interface MonitorOptions {
   readonly title: string;
-  readonly source: SpawnedGuest;
-  readonly destination: SpawnedGuest;
+  readonly source: SpawnedGuest<SideName>;
+  readonly destination: SpawnedGuest<SideName>;
   readonly display: DemoDisplay;
   readonly startedMillis: number;
   /** Ends every wait, with its reason. */

@@ -7,9 +7,9 @@ import {
   type LogEntry,
   type PhaseState,
   shareOf,
+  type SideName,
   type SideState,
 } from './demo-state.ts';
-import type { SideName } from './spawned-guest.ts';
 
 /** No line is wider; a terminal must have as many. */
 export const COLUMNS = 80;

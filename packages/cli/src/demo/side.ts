@@ -1,12 +1,12 @@
+import type { SpawnedGuest } from '@godwit/chaos';
 import type { QmpEvent } from '@godwit/qmp';
 
 import { type MigrateInfo, queryMigrate, queryStatus } from '../migrate-info.ts';
-import type { FaultState, SideState } from './demo-state.ts';
-import type { SpawnedGuest } from './spawned-guest.ts';
+import type { FaultState, SideName, SideState } from './demo-state.ts';
 
 /** One of the two processes, as its QMP shows it. */
 export class Side {
-  readonly process: SpawnedGuest;
+  readonly process: SpawnedGuest<SideName>;
   /** As the last answer of query-migrate has it; its status may be older than `status`. */
   info: MigrateInfo = {};
   #status = 'none';
@@ -15,7 +15,7 @@ export class Side {
   #resumeCount = 0;
   readonly #enteredMillis = new Map<string, number>();
 
-  constructor(process: SpawnedGuest) {
+  constructor(process: SpawnedGuest<SideName>) {
     this.process = process;
   }
 

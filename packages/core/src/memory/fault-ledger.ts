@@ -57,6 +57,19 @@ export class FaultLedger {
     if (slot === end) Atomics.store(this.#end, 0, end + 1);
   }
 
+  /**
+   * Does this thread wait for a page? While nobody places pages the answer holds, and a no becomes a yes
+   * soon after the thread has begun to wait.
+   */
+  isWaiting(threadId: number): boolean {
+    const end = Atomics.load(this.#end, 0);
+    for (let slot = 0; slot < end; slot++) {
+      if (Atomics.load(this.#states, slot) !== SLOT_WAITING) continue;
+      if (this.#fields[slot * FIELDS + THREAD] === threadId) return true;
+    }
+    return false;
+  }
+
   /** A placing thread's: the page is there. */
   settle(block: number, page: number, nowMillis: number): void {
     const end = Atomics.load(this.#end, 0);

@@ -1,4 +1,4 @@
-import { openSync, unlinkSync } from 'node:fs';
+import { fstatSync, openSync, unlinkSync } from 'node:fs';
 import {
   Advice,
   advise,
@@ -8,6 +8,7 @@ import {
   mapShared,
   pageBytes,
   setFileBytes,
+  tryLockFile,
   unmap,
 } from '@godwit/posix';
 import { MigrationError } from '../errors.ts';
@@ -34,6 +35,7 @@ export interface GuestRam extends Disposable {
  *
  * @param backing with `file:PATH` the first block lives in PATH, the others in PATH.ID; the files
  *   must not exist yet, and stay when the RAM is gone.
+ * @param options.taken the files exist, and hold what an earlier process has left; they stay in any case.
  * @param mode `portable` is for a guest that accesses its memory by `RamAccess` alone.
  * @throws {MigrationError} `ERR_ARGUMENT`: sizes, ids, or a file that exists or cannot be created;
  *   no file of ours is left.
@@ -42,6 +44,7 @@ export function allocateRam(
   specs: readonly RamBlockSpec[],
   backing: RamBacking = 'anon',
   mode: MemoryMode = 'userfault',
+  { taken = false }: { readonly taken?: boolean } = {},
 ): GuestRam {
   for (const spec of specs) checkSpec(spec, specs);
   const blocks: RamBlock[] = [];
@@ -56,12 +59,14 @@ export function allocateRam(
   };
   try {
     for (const [index, spec] of specs.entries()) {
-      const block = mapBlock(spec, backing, index);
+      const block = taken ? takeBlock(spec, backing, index) : mapBlock(spec, backing, index);
       const pages = block.byteLength / block.pageBytes;
       blocks.push(portable ? { ...block, portable: portableTables(portable, pages) } : block);
     }
   } catch (error) {
-    for (const index of blocks.keys()) removeFile(specs[index] as RamBlockSpec, backing, index);
+    for (const index of taken ? [] : blocks.keys()) {
+      removeFile(specs[index] as RamBlockSpec, backing, index);
+    }
     release();
     throw error;
   }
@@ -73,6 +78,14 @@ export function discardPages(block: RamBlock, firstPage: number, pageCount: numb
   // DONTNEED would only unmap a shared page: the file would still hold it.
   const advice = block.backing === 'anon' ? Advice.DONTNEED : Advice.REMOVE;
   advise(block.address + firstPage * block.pageBytes, pageCount * block.pageBytes, advice);
+}
+
+/** Throws all content away: RAM is as if nobody had ever touched it. While no migration uses it. */
+export function emptyRam(blocks: readonly RamBlock[]): void {
+  for (const block of blocks) {
+    discardPages(block, 0, block.byteLength / block.pageBytes);
+    endMissing(block);
+  }
 }
 
 /**
@@ -124,6 +137,8 @@ function mapBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBl
     const address = mapAnonymous(spec.byteLength, { name, alignment: HUGE_PAGE_BYTES });
     const block: RamBlock = { ...spec, pageBytes, address, backing };
     adviseIfKnown(block, Advice.HUGEPAGE);
+    // Programs that this process starts do not need it, and to share its pages with them costs the guest.
+    adviseIfKnown(block, Advice.DONTFORK);
     return block;
   }
   const descriptor =
@@ -131,6 +146,7 @@ function mapBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBl
       ? createMemfd(`godwit ${spec.id}`)
       : createFile(filePath(spec, backing, index));
   try {
+    if (backing !== 'memfd') lockFile(descriptor, filePath(spec, backing, index));
     setFileBytes(descriptor, spec.byteLength);
     const address = mapShared(descriptor, spec.byteLength);
     return { ...spec, pageBytes, address, backing, descriptor };
@@ -139,6 +155,34 @@ function mapBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBl
     removeFile(spec, backing, index);
     throw error;
   }
+}
+
+/** A file that an earlier process of this guest has left. */
+function takeBlock(spec: RamBlockSpec, backing: RamBacking, index: number): RamBlock {
+  if (backing === 'anon' || backing === 'memfd') {
+    throw new MigrationError('ERR_ARGUMENT', `RAM of ${backing} does not outlive a process`);
+  }
+  const path = filePath(spec, backing, index);
+  const descriptor = openFile(path, 'r+', 'it must hold what an earlier process has left');
+  try {
+    lockFile(descriptor, path);
+    const { size } = fstatSync(descriptor);
+    if (size !== spec.byteLength) {
+      const message = `'${path}' has ${size} bytes, guest RAM ${spec.byteLength}`;
+      throw new MigrationError('ERR_ARGUMENT', message);
+    }
+    const address = mapShared(descriptor, spec.byteLength);
+    return { ...spec, pageBytes, address, backing, descriptor };
+  } catch (error) {
+    closeDescriptor(descriptor);
+    throw error;
+  }
+}
+
+/** Two processes over one file would be one guest that runs twice. */
+function lockFile(descriptor: number, path: string): void {
+  if (tryLockFile(descriptor)) return;
+  throw new MigrationError('ERR_ARGUMENT', `another process has '${path}' for guest RAM`);
 }
 
 function filePath(spec: RamBlockSpec, backing: `file:${string}`, index: number): string {
@@ -152,12 +196,17 @@ function removeFile(spec: RamBlockSpec, backing: RamBacking, index: number): voi
 }
 
 function createFile(path: string): number {
+  // "x": what is there already may be somebody's data, and would not be this guest's.
+  return openFile(path, 'wx+', 'it must not exist yet');
+}
+
+function openFile(path: string, flags: 'wx+' | 'r+', expectation: string): number {
   try {
-    // "x": what is there already may be somebody's data, and would not be this guest's.
-    return openSync(path, 'wx+', 0o600);
+    return openSync(path, flags, 0o600);
   } catch (cause) {
     const why = (cause as Error).message;
-    const message = `cannot create '${path}' for guest RAM (it must not exist yet): ${why}`;
+    const verb = flags === 'r+' ? 'open' : 'create';
+    const message = `cannot ${verb} '${path}' for guest RAM (${expectation}): ${why}`;
     throw new MigrationError('ERR_ARGUMENT', message, { cause });
   }
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { ReceivedProof } from '@godwit/transport';
 import { PageBitmap } from './page-bitmap.ts';
@@ -50,6 +51,14 @@ export class ReceivedPages {
 
   removeRun(block: number, first: number, count: number): void {
     Atomics.sub(this.#count, 0, (this.bitmaps[block] as PageBitmap).takeRun(first, count));
+  }
+
+  /** As an earlier process has left them: one bit per page of the block, none of which is here yet. */
+  restore(block: number, bytes: Uint8Array): void {
+    const bitmap = this.bitmaps[block] as PageBitmap;
+    assert.equal(bytes.byteLength, Math.ceil(bitmap.pages / 8));
+    new Uint8Array(bitmap.buffer).set(bytes);
+    Atomics.add(this.#count, 0, bitmap.count());
   }
 
   /** While nothing is added or removed. */

@@ -3,7 +3,7 @@ import {
   ChannelError,
   type ControlMessage,
   type ControlType,
-  type ReceivedProof,
+  type RamProof,
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import { type LimitOptions, withLimit } from './limit.ts';
@@ -19,14 +19,14 @@ const MESSAGES_MAX = 16;
  */
 export class ControlInbox {
   readonly #queue: ControlMessage[] = [];
-  readonly complete: Promise<ReceivedProof>;
+  readonly complete: Promise<RamProof>;
   readonly switchoverAck: Promise<void>;
   /** Rejects when the link has ended, with the reason. */
   readonly ended: Promise<never>;
   #hasComplete = false;
   #hasSwitchoverAck = false;
   #ackNow: () => void = () => undefined;
-  #completeNow: (proof: ReceivedProof) => void = () => undefined;
+  #completeNow: (proof: RamProof) => void = () => undefined;
   #waiting:
     | { resolve: (message: ControlMessage) => void; reject: (error: Error) => void }
     | undefined;

@@ -4,6 +4,7 @@ import {
   type ControlMessage,
   encodeControl,
   FrameType,
+  type RamProof,
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
@@ -11,6 +12,7 @@ import { hasCapability } from './adoption.ts';
 import type { DestinationLink, LinkEvent } from './destination-link.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 import type { IncomingGuest } from './incoming-guest.ts';
+import type { PausedGuest } from './paused-guest.ts';
 import type { destinationTransitions, StatusMachine } from './status.ts';
 import { giveSwitchoverAck, type SwitchoverReady } from './switchover-ack.ts';
 
@@ -18,6 +20,7 @@ export interface ConversationParts {
   readonly link: DestinationLink;
   readonly incoming: IncomingGuest;
   readonly threads: DestinationThreads;
+  readonly paused: PausedGuest;
   readonly status: StatusMachine<typeof destinationTransitions>;
   readonly uuid: string | undefined;
   readonly switchoverReady: SwitchoverReady | undefined;
@@ -68,8 +71,11 @@ export class Conversation {
       case 'complete':
         if (await this.completeIfDone()) await this.#tellComplete();
         return;
+      case 'damaged':
+        this.#parts.threads.lastDamaged = event;
+        return await this.#parts.link.requestDamaged();
       case 'device':
-        return await this.#load(event.state);
+        return await this.#load(event);
       case 'control':
         return await this.#obey(event.message);
       default:
@@ -85,7 +91,7 @@ export class Conversation {
         return this.#parts.incoming.expect('pass', 'receiving');
       case 'flush':
         this.#parts.incoming.expect('flush', 'receiving');
-        return await this.#parts.link.send({ t: 'flushed' });
+        return await this.#tellFlushed();
       case 'listen':
         return this.#listen();
       case 'run':
@@ -104,18 +110,33 @@ export class Conversation {
   }
 
   async #adopt(start: Extract<ControlMessage, { t: 'start' }>): Promise<void> {
-    const { link, incoming, status, uuid, switchoverReady } = this.#parts;
+    const { link, incoming, status, uuid, switchoverReady, paused } = this.#parts;
     clearTimeout(this.#deadline); // it has come; how long it takes to get ready is the source's to limit
     const why = await incoming.adopt(start, uuid);
     if (why !== undefined) {
       await link.send({ t: 'refused', why });
       throw new MigrationError('ERR_ARGUMENT', `refused: ${why}`);
     }
+    try {
+      paused.begin();
+    } catch (error) {
+      await link.send({ t: 'failed', why: (error as Error).message });
+      throw error;
+    }
     status.move('setup', 'active');
     link.beat();
-    await link.send({ t: 'started' });
+    const isChecked = hasCapability(start, 'x-checksum');
+    // In one step: nothing is written between the two.
+    await Promise.all([link.send({ t: 'started' }), ...(isChecked ? [link.seal()] : [])]);
     if (!hasCapability(start, 'switchover-ack')) return;
     void giveSwitchoverAck(link, switchoverReady, this.#over.signal); // whenever that is
+  }
+
+  /** What arrived damaged before is asked for before: a page channel may not have told of it yet. */
+  async #tellFlushed(): Promise<void> {
+    const { link, threads } = this.#parts;
+    if (threads.gate.checks) await link.requestDamaged();
+    await link.send({ t: 'flushed' });
   }
 
   #listen(): void {
@@ -125,12 +146,14 @@ export class Conversation {
     this.#expectSoon(() => 'device state');
   }
 
-  async #load(state: Uint8Array): Promise<void> {
-    const { link, incoming } = this.#parts;
+  async #load({ state, ram }: Extract<LinkEvent, { type: 'device' }>): Promise<void> {
+    const { link, incoming, threads } = this.#parts;
+    threads.ramDigests = ram;
     try {
       const proof = incoming.load(state);
       this.#expectSoon(() => 'the order to run');
-      await link.sendLoaded(proof, () => incoming.discard());
+      const loaded = ram === undefined ? proof : { ...proof, ram };
+      await link.sendLoaded(loaded, () => incoming.discard());
     } catch (error) {
       if (!(error instanceof ChannelError)) {
         await link.send({ t: 'failed', why: (error as Error).message });
@@ -143,6 +166,7 @@ export class Conversation {
     const { link, incoming, status } = this.#parts;
     this.#expectStep('run', link.epoch === 0 || this.#isAsked);
     clearTimeout(this.#deadline);
+    if (incoming.phase === 'loaded') await this.#parts.paused.goOn();
     await incoming.run(paused, () => {
       // The order has been given: the guest runs, even if the link breaks now (which its reader tells).
       link.serveFaults().catch(() => undefined);
@@ -155,17 +179,29 @@ export class Conversation {
 
   /** @returns whether the last page was found to be here now. */
   async completeIfDone(): Promise<boolean> {
-    const { incoming, status } = this.#parts;
+    const { incoming, status, paused, threads } = this.#parts;
     if (!(await incoming.completeIfDone())) return false;
+    paused.end();
     clearTimeout(this.#deadline);
+    // Before it is told: whoever listens may ask for a receipt.
+    const isSummedUp = incoming.isPostcopy && threads.gate.sumsPages;
+    if (isSummedUp) threads.ramDigests = threads.sums.digests();
     status.leaveFor('completed');
     return true;
   }
 
   async #tellComplete(): Promise<void> {
-    const { link, threads } = this.#parts;
+    const { link } = this.#parts;
     this.#expectSoon(() => "the source's 'finished'");
-    await link.send({ t: 'complete', ...threads.received.proof() });
+    await link.send({ t: 'complete', ...this.#proof() });
+  }
+
+  /** Of a guest that is all here; after postcopy of what was put in place, since it runs already. */
+  #proof(): RamProof {
+    const { threads, incoming } = this.#parts;
+    const proof = threads.received.proof();
+    const ram = incoming.isPostcopy ? threads.ramDigests : undefined;
+    return ram === undefined ? proof : { ...proof, ram };
   }
 
   /** The source says that it has sent everything: what is still missing must be close. */
@@ -204,7 +240,8 @@ export class Conversation {
     const { bitmaps } = threads.received;
     const frames = phase === 'complete' ? [] : [...bitmapFrames(FrameType.RECV_BITMAP, bitmaps)];
     this.#expectSoon(() => "the source's next step of recovery");
-    const recovering = { t: 'recovering', phase, ...threads.received.proof() } as const;
+    const proof = phase === 'complete' ? this.#proof() : threads.received.proof();
+    const recovering = { t: 'recovering', phase, ...proof } as const;
     await link.sendFrames([...frames, encodeControl(recovering)]); // one way through the threads
   }
 
@@ -216,11 +253,12 @@ export class Conversation {
   }
 
   async #resumeLink(): Promise<void> {
-    const { link, incoming, status } = this.#parts;
+    const { link, incoming, status, paused } = this.#parts;
     incoming.expect('resume', 'running', 'complete');
     this.#expectStep('resume', this.#isAsked && !this.#isResumed);
     this.#isResumed = true;
     clearTimeout(this.#deadline);
+    if (incoming.phase === 'running') await paused.goOn();
     if (status.is('postcopy-recover')) status.move('postcopy-recover', 'postcopy-active');
     await link.send({ t: 'resumed' });
     if (incoming.phase === 'running') await link.serveFaults();

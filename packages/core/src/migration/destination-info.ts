@@ -1,6 +1,8 @@
 import type { Address } from '@godwit/transport';
 import type { ThreadWaits } from '../memory/blocktime.ts';
+import { type ChecksumInfo, checksumInfo } from './checksum-info.ts';
 import type { DestinationThreads } from './destination-threads.ts';
+import type { GuardianStatus } from './guardian.ts';
 import type { DestinationStatus } from './status.ts';
 import { type ReceiverLoad, receiverLoad } from './thread-load.ts';
 
@@ -22,6 +24,9 @@ export interface DestinationInfo {
   readonly 'x-ram'?: ReceivedInfo;
   readonly 'x-receivers'?: ReceiverLoad;
   readonly 'x-faults'?: FaultInfo;
+  readonly 'x-checksum'?: ChecksumInfo;
+  /** Only once pages may be missing, and not of portable memory. */
+  readonly 'x-guardian'?: GuardianStatus;
 }
 
 export type SocketAddress =
@@ -72,6 +77,8 @@ export async function destinationInfo(
     'x-ram': receivedInfo(threads),
     'x-receivers': receiverLoad(threads),
     'x-faults': faultInfo(threads, waited),
+    ...(threads.gate.checks ? { 'x-checksum': damageInfo(threads) } : {}),
+    ...(threads.isGuardable ? { 'x-guardian': threads.guardian.status } : {}),
   };
 }
 
@@ -122,6 +129,13 @@ function receivedInfo(threads: DestinationThreads): ReceivedInfo {
     'duplicate-pages': main.get('duplicatePages') + urgent.get('duplicatePages'),
     'urgent-pages': urgent.get('normalPages') + urgent.get('zeroPages'),
   };
+}
+
+function damageInfo(threads: DestinationThreads): ChecksumInfo {
+  const { blocks, receiverCounters: main, urgentCounters: urgent, lastDamaged } = threads;
+  const sum = (name: 'damagedFrames' | 'damagedPages'): number => main.get(name) + urgent.get(name);
+  const counts = { frames: sum('damagedFrames'), pages: sum('damagedPages') };
+  return checksumInfo(blocks, counts, lastDamaged);
 }
 
 function faultInfo(threads: DestinationThreads, waited: readonly ThreadWaits[]): FaultInfo {

@@ -3,7 +3,7 @@ import {
   ChannelError,
   type ControlMessage,
   encodeControl,
-  type ReceivedProof,
+  type RamProof,
 } from '@godwit/transport';
 import type { Placing } from '../threads/placing-gate.ts';
 import type { RamReceiverEvent } from '../threads/ram-receiver-api.ts';
@@ -97,7 +97,7 @@ export class DestinationLink implements AsyncDisposable {
    *
    * @param onUnsent it cannot have arrived, so the order will not come either.
    */
-  async sendLoaded(proof: ReceivedProof, onUnsent: () => void): Promise<void> {
+  async sendLoaded(proof: RamProof, onUnsent: () => void): Promise<void> {
     try {
       await this.#threads.fault.call('write', [encodeControl({ t: 'loaded', ...proof })]);
     } catch (error) {
@@ -112,6 +112,16 @@ export class DestinationLink implements AsyncDisposable {
     await this.#write(this.#threads.fault.call('write', frames));
   }
 
+  /** With `x-checksum`: what is written after what was given to write so far are checked frames. */
+  async seal(): Promise<void> {
+    await this.#write(this.#threads.fault.call('seal', undefined));
+  }
+
+  /** Asks for the pages that arrived damaged, before anything that is sent after this. */
+  async requestDamaged(): Promise<void> {
+    await this.#write(this.#threads.fault.call('resend', undefined));
+  }
+
   /** Page requests flow from now on, beginning with those that were never answered. */
   async serveFaults(): Promise<void> {
     if (this.#urgent === undefined) this.#main.limitUnread(UNREAD_BYTES_SHARED);
@@ -124,7 +134,8 @@ export class DestinationLink implements AsyncDisposable {
     for (;;) {
       const event = this.#events.shift();
       if (event !== undefined) {
-        if (event.type !== 'complete') this.#threads.gate.takeOne();
+        const isCounted = event.type !== 'complete' && event.type !== 'damaged';
+        if (isCounted) this.#threads.gate.takeOne();
         return event;
       }
       if (this.#readers === 0) return undefined;

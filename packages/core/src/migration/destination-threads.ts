@@ -10,6 +10,7 @@ import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
 import type { ThreadWaits } from '../memory/blocktime.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import { memoryModeOf } from '../memory/portable-ram.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { newReceivedPages, type ReceivedPages } from '../memory/received-pages.ts';
@@ -35,6 +36,8 @@ import type {
   RamReceiverEvent,
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
+import type { PageRun } from './checksum-info.ts';
+import { Guardian } from './guardian.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
 type Receiver = Thread<RamReceiverCommands, RamReceiverEvent>;
@@ -47,6 +50,8 @@ export class DestinationThreads {
   /** Asked for and not come yet; and ever asked for. */
   readonly requested: readonly PageBitmap[];
   readonly faulted: readonly PageBitmap[];
+  /** Arrived damaged and not asked for again yet. */
+  readonly damaged: readonly PageBitmap[];
   /** Of everything but requested pages: the main channel's and the page channels'. */
   readonly receiverCounters: CounterSum<ReceiverCounter>;
   readonly urgentCounters: ReceiverCounters = new Counters(receiverCounters);
@@ -60,6 +65,10 @@ export class DestinationThreads {
   heartbeatMillis = 0;
   /** Of each receiver its own. */
   readonly #reads = new Map<Receiver, ReceiverCounters>();
+  /** Of userfaultfd alone: in portable memory the guest itself is refused a page that is not received. */
+  readonly guardian = new Guardian();
+  /** Who waits for which page. */
+  readonly ledger = new FaultLedger();
   readonly #shared: Omit<RamReceiverData, 'role' | 'reader' | 'counters'>;
   readonly #bulkCounters: ReceiverCounters[] = [];
   readonly #pageReceivers: Receiver[] = [];
@@ -69,6 +78,12 @@ export class DestinationThreads {
   #watching = false;
   #postcopyPrepared = false;
   readonly vcpus: number;
+  /** With `x-ram-digest`: of each page, as it was put in place last; takes no memory without. */
+  readonly sums: PageSums;
+  /** With `x-ram-digest`: of each block. */
+  ramDigests: readonly Uint8Array[] | undefined;
+  /** With `x-checksum`: the frame of pages that was damaged last. */
+  lastDamaged: PageRun | undefined;
 
   constructor(blocks: readonly RamBlock[], vcpus: number) {
     this.blocks = blocks;
@@ -77,13 +92,16 @@ export class DestinationThreads {
     this.received = newReceivedPages(blocks);
     this.requested = blockPages.map((pages) => new PageBitmap(pages));
     this.faulted = blockPages.map((pages) => new PageBitmap(pages));
+    this.sums = new PageSums(blocks);
+    this.damaged = blockPages.map((pages) => new PageBitmap(pages));
     const shared = {
       blocks,
       received: this.received.buffers,
       requested: this.requested.map((bitmap) => bitmap.buffer),
-      ledger: new FaultLedger().buffer,
+      damaged: this.damaged.map((bitmap) => bitmap.buffer),
+      ledger: this.ledger.buffer,
     };
-    this.#shared = { ...shared, gate: this.gate.buffer };
+    this.#shared = { ...shared, sums: this.sums.buffers, gate: this.gate.buffer };
     this.receiverCounters = new CounterSum(this.#bulkCounters);
     const fault: FaultData = {
       ...shared,
@@ -96,6 +114,7 @@ export class DestinationThreads {
     this.receiver = this.#bulkReceiver('main', MAIN_READER);
     this.urgentReceiver = this.#newReceiver('urgent', URGENT_READER, this.urgentCounters);
     this.fault = new Thread('fault', fault, () => signalEventfd(this.#eventfd));
+    this.guardian.onLost = () => void this.#startGuardian();
   }
 
   /** Starts the threads of so many page channels, unless they are there already. */
@@ -145,6 +164,7 @@ export class DestinationThreads {
       throw error;
     }
     await this.fault.call('watch', gate.userfaultfd);
+    await this.#startGuardian();
     this.#postcopyPrepared = true;
   }
 
@@ -172,6 +192,7 @@ export class DestinationThreads {
     unwatchMissing(this.gate.userfaultfd, this.blocks);
     for (const block of this.blocks) endMissing(block);
     this.#watching = false;
+    this.guardian.release();
   }
 
   /** A guest that runs could touch a missing page: this process must not let go of the userfaultfd. */
@@ -181,6 +202,7 @@ export class DestinationThreads {
 
   /** At the end of the process only: makes the loop that has no event loop look up. */
   wakeFaultThread(): void {
+    this.guardian.release(); // the thread ends in order, and the process with the code that it chose
     void this.fault.end();
   }
 
@@ -198,13 +220,28 @@ export class DestinationThreads {
    */
   async end(options: { keepUserfaultfd: boolean }): Promise<void> {
     await this.blocktime();
+    const isKept = options.keepUserfaultfd && memoryModeOf(this.blocks) === 'userfault';
+    if (isKept) this.guardian.holdForGood();
+    else this.guardian.release();
     const receivers = [this.receiver, this.urgentReceiver, ...this.#pageReceivers];
     await Promise.all([...receivers, this.fault].map(async (thread) => await thread.end()));
     closeDescriptor(this.#eventfd);
     const { userfaultfd } = this.gate;
-    const isKept = options.keepUserfaultfd && memoryModeOf(this.blocks) === 'userfault';
     if (userfaultfd >= 0 && !isKept) closeFaultSource(userfaultfd, this.blocks);
     this.gate.userfaultfd = -1;
+  }
+
+  /** Pages may be missing, and the kernel is who notices. */
+  get isGuardable(): boolean {
+    return this.gate.userfaultfd >= 0 && memoryModeOf(this.blocks) === 'userfault';
+  }
+
+  /** Postcopy goes on without one, as it would where there is no shell: `guardian.error` tells why. */
+  async #startGuardian(): Promise<void> {
+    if (!this.isGuardable || this.guardian.status === 'watching') return;
+    await this.guardian.start(this.gate.userfaultfd, async (writer) => {
+      return await this.fault.call('guard', writer);
+    });
   }
 
   #bulkReceiver(role: 'main' | 'page', reader: number): Receiver {

@@ -5,15 +5,18 @@ import {
   assertNever,
   type Channel,
   ChannelError,
-  type SecurityObjects,
+  formatAddress,
 } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import type { Parameters } from '../parameters.ts';
+import { MigrationRecord } from '../receipt/migration-record.ts';
+import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
+import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
-import { Placing } from '../threads/placing-gate.ts';
 import { DestinationLink } from './destination-link.ts';
+import { explainLoss, isAboutTls, toDiscarded } from './destination-errors.ts';
+import type { DestinationOptions } from './destination-options.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { IncomingGuest } from './incoming-guest.ts';
@@ -21,24 +24,9 @@ import { withLimit } from './limit.ts';
 import { listenSecurity } from './listen-security.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
+import { checkJournalled, PausedGuest } from './paused-guest.ts';
 import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
-import type { SwitchoverReady } from './switchover-ack.ts';
-
-export interface DestinationOptions {
-  readonly parameters: () => Parameters;
-  readonly uuid?: string | undefined;
-  /** How many vCPU threads may fault, for the time in which all of them wait; default 1. */
-  readonly vcpus?: number;
-  /** Capability postcopy-blocktime; default false. */
-  readonly blocktime?: boolean;
-  /** Page channels to be ready for while nobody waits; the source decides how many there are; default 0. */
-  readonly pageChannels?: number;
-  /** What the parameters `tls-creds` and `tls-authz` name; left out, nothing is there to be named. */
-  readonly security?: SecurityObjects | undefined;
-  /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
-  readonly switchoverReady?: SwitchoverReady | undefined;
-}
 
 interface DestinationEvents {
   /** Every change of status, exactly once. */
@@ -63,15 +51,19 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   readonly #threads: DestinationThreads;
   readonly #incoming: IncomingGuest;
   readonly #doorkeeper: Doorkeeper;
+  readonly #paused: PausedGuest;
   readonly #lifeline: Lifeline;
+  readonly #record = new MigrationRecord('destination');
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
   #lastLinkEnded: Promise<unknown> = Promise.resolve();
   #tellEnd: () => void = () => undefined;
 
+  /** @throws {MigrationError} `ERR_ARGUMENT`: this guest cannot have a journal. */
   constructor(guest: Guest, options: DestinationOptions) {
     super();
+    if (options.journal !== undefined) checkJournalled(guest);
     this.#options = options;
     this.#threads = new DestinationThreads(guest.ram, options.vcpus ?? 1);
     this.#incoming = new IncomingGuest(guest, this.#threads);
@@ -80,7 +72,16 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       pageChannels: () => this.#threads.gate.pageChannels,
       security: () => listenSecurity(options),
     });
-    this.#doorkeeper.onRefused = (reason) => this.#noteRefusal(reason);
+    this.#doorkeeper.onRefused = (reason) => {
+      if (isAboutTls(reason) && this.#incoming.phase === 'new') this.#error = reason;
+    };
+    this.#paused = new PausedGuest({
+      journal: options.journal,
+      guest,
+      threads: this.#threads,
+      incoming: this.#incoming,
+      doorkeeper: this.#doorkeeper,
+    });
     this.#lifeline = new Lifeline(() => {
       this.#link?.drop(new ChannelError('ERR_ABORTED', 'the process ends'));
       this.#threads.wakeFaultThread();
@@ -88,6 +89,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       if (this.ownsGuest && this.hasMissingPages) exitGroup(Number(process.exitCode ?? 0));
     });
     this.#status = new StatusMachine(destinationTransitions, 'none', (status) => {
+      this.#record.entered(status, this.#error);
       this.emit('status', status);
     });
     this.ended = new Promise((resolve) => {
@@ -123,6 +125,15 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     );
   }
 
+  /** As of `SourceMigration`. */
+  async receipt(): Promise<Receipt | undefined> {
+    const facts = destinationFacts(this.#incoming, this.#threads, this.#status.is('completed'));
+    const { uuid, parameters } = this.#options;
+    const { migrationId } = this.#doorkeeper;
+    const told = { migrationId, uuid, error: this.#error, migrate: await this.info() };
+    return this.#record.receipt({ ...facts, ...told }, parameters());
+  }
+
   /** @param cellsMax as of `pageMap`. */
   pageMap(cellsMax: number): PageMap {
     return this.#threads.pageMap(cellsMax);
@@ -138,9 +149,13 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     if (!this.#status.is('none')) {
       throw new MigrationError('ERR_STATE', `the incoming migration is already in ${this.status}`);
     }
+    const left = this.#options.journal?.left;
+    if (left !== undefined) await this.#paused.restore(left);
     const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#record.address(formatAddress(bound));
     this.#threads.startPageChannels(this.#options.pageChannels ?? 0);
     this.#status.move('none', 'setup');
+    if (left !== undefined) this.#status.move('setup', 'postcopy-paused');
     this.#running = this.#run();
     return bound;
   }
@@ -148,7 +163,19 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   /** `migrate-recover`: accepts the recovery on this address instead. @throws as `listen`. */
   async recoverAt(address: Address): Promise<Address> {
     if (!this.#status.is('postcopy-paused')) throw cannotRecover(this.status);
-    return await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    const bound = await this.#doorkeeper.listen(address, this.#handshakeMillis);
+    this.#record.address(formatAddress(bound));
+    return bound;
+  }
+
+  /** The user has stopped the guest, every vCPU: with a journal it may be taken up from here. */
+  guestStopped(): void {
+    this.#error = this.#paused.stopped() ?? this.#error;
+  }
+
+  /** Before the guest goes on after `guestStopped`. @throws it must not, for the journal still says so. */
+  guestGoesOn(): void {
+    this.#paused.beforeRun();
   }
 
   /** Breaks the link in postcopy or recovery; leads to postcopy-paused. */
@@ -190,12 +217,8 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** @returns whether the migration is over, rather than this link. */
   async #serveLink(main: Channel): Promise<boolean> {
-    const link = new DestinationLink(
-      this.#threads,
-      main,
-      this.#placing(),
-      this.#options.parameters,
-    );
+    const { placing } = this.#paused;
+    const link = new DestinationLink(this.#threads, main, placing, this.#options.parameters);
     this.#link = link;
     this.#doorkeeper.serve((channel, index) => link.attach(channel, index));
     this.#doorkeeper.onDisplaced = (reason) => link.drop(reason);
@@ -207,6 +230,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       link,
       incoming: this.#incoming,
       threads: this.#threads,
+      paused: this.#paused,
       status: this.#status,
       uuid: this.#options.uuid,
       switchoverReady: this.#options.switchoverReady,
@@ -223,16 +247,11 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#link = undefined;
     await conversation.completeIfDone(); // the link may have died after its last page
     if (this.#incoming.phase === 'complete') this.#error = undefined;
-    return reason === undefined ? true : this.#afterLink(reason);
-  }
-
-  /** Until something is agreed on, and after the device state of a precopy, no page is taken. */
-  #placing(): Placing {
-    return this.#threads.isWatching ? Placing.BY_FAULT : Placing.CLOSED;
+    return reason === undefined ? true : await this.#afterLink(reason);
   }
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */
-  #afterLink(reason: Error): boolean {
+  async #afterLink(reason: Error): Promise<boolean> {
     switch (this.#incoming.phase) {
       case 'new':
         // Whoever it was has not begun a migration: wait for the next.
@@ -250,7 +269,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
         return true;
       case 'loaded':
       case 'running':
-        this.#error = this.#explain(reason);
+        this.#error = explainLoss(reason, this.#incoming.phase, await this.#paused.pause());
         this.#status.leaveFor('postcopy-paused');
         return false;
       case 'complete':
@@ -261,24 +280,8 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   }
 
   #fail(reason: Error): void {
-    this.#error =
-      reason instanceof MigrationError
-        ? reason
-        : new MigrationError('ERR_DISCARDED', reason.message, { cause: reason });
+    this.#error = toDiscarded(reason);
     this.#status.leaveFor('failed');
-  }
-
-  #explain(reason: Error): MigrationError {
-    if (reason instanceof MigrationError) return reason;
-    const unrun = this.#incoming.phase === 'loaded';
-    const code = unrun ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
-    return new MigrationError(code, reason.message, { cause: reason });
-  }
-
-  /** Whoever set up TLS reads here why a source does not get in. */
-  #noteRefusal(reason: ChannelError): void {
-    const isAboutTls = reason.code === 'ERR_TLS' || reason.code === 'ERR_CREDENTIALS';
-    if (isAboutTls && this.#incoming.phase === 'new') this.#error = reason;
   }
 
   get #handshakeMillis(): number {
@@ -287,6 +290,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   async #end(): Promise<void> {
     await this.#doorkeeper.close();
+    if (this.#incoming.phase === 'discarded') this.#paused.end();
     await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#threads.isWatching });
     await this.#lastLinkEnded;
     this.#lifeline.release();

@@ -47,8 +47,28 @@ export class Doorkeeper {
     this.#state = state;
   }
 
+  /** Of the session that is under way, or was last. */
+  get migrationId(): Uint8Array | undefined {
+    return this.#session?.migrationId;
+  }
+
   get address(): Address | undefined {
     return this.#listener?.address;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Of the newest main connection. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Another process has served this session so far. */
+  restore(session: Session, epoch: number): void {
+    this.#session = session;
+    this.#epoch = epoch;
   }
 
   /** @throws {ChannelError} `ERR_LISTEN`; who listened before still does. */

@@ -1,7 +1,7 @@
 import { ChannelError, type ControlMessage, type ReceivedProof } from '@godwit/transport';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
-import { discardPages, endMissing } from '../memory/guest-ram.ts';
+import { emptyRam } from '../memory/guest-ram.ts';
 import { hasCapability, reasonToRefuse } from './adoption.ts';
 import type { DestinationThreads } from './destination-threads.ts';
 
@@ -25,6 +25,8 @@ export class IncomingGuest {
   readonly #threads: DestinationThreads;
   #phase: DestinationPhase = 'new';
   #isPostcopy = false;
+  /** As agreed with the source. */
+  capabilities: readonly string[] = [];
 
   constructor(guest: Guest, threads: DestinationThreads) {
     this.#guest = guest;
@@ -33,6 +35,11 @@ export class IncomingGuest {
 
   get phase(): DestinationPhase {
     return this.#phase;
+  }
+
+  /** Pages were missing when it began to run here. */
+  get isPostcopy(): boolean {
+    return this.#isPostcopy;
   }
 
   /** The guest runs here, or is this side's to run. */
@@ -58,7 +65,9 @@ export class IncomingGuest {
       } catch (error) {
         const { message } = error as Error;
         const files = ram.some((block) => block.backing.startsWith('file:'));
-        const hint = files ? 'missing pages need anon or memfd backing' : 'see godwit doctor';
+        const hint = files
+          ? 'missing pages need anon or memfd backing, or a file on a tmpfs'
+          : 'see godwit doctor';
         return `capability 'postcopy-ram' cannot be had here (${message}): ${hint}`;
       }
     }
@@ -70,8 +79,12 @@ export class IncomingGuest {
     this.#threads.received.proof(); // the first digest takes milliseconds: not under a stopped guest
     this.#threads.heartbeatMillis = start.heartbeat ?? 0;
     this.#threads.gate.takesCompressed = start.compression !== undefined;
+    this.#threads.gate.checks = hasCapability(start, 'x-checksum');
+    const mayComeByPostcopy = hasCapability(start, 'postcopy-ram');
+    this.#threads.gate.setDigests(hasCapability(start, 'x-ram-digest'), mayComeByPostcopy);
     this.#threads.gate.takeIntoMemory();
     this.#phase = 'receiving';
+    this.capabilities = start.caps;
     return undefined;
   }
 
@@ -129,6 +142,13 @@ export class IncomingGuest {
     return true;
   }
 
+  /** In postcopy from the start: another process has brought it so far. */
+  restore(phase: 'loaded' | 'running'): void {
+    this.expect('restore', 'new');
+    this.#isPostcopy = true;
+    this.#phase = phase;
+  }
+
   /** It is the source's again: what has arrived here is nothing. `throwAway` follows. */
   discard(): void {
     this.expect('discard', 'receiving', 'loaded');
@@ -138,9 +158,6 @@ export class IncomingGuest {
   /** Empties RAM, once nobody reads the link any more: what came later would stay for the next guest. */
   throwAway(): void {
     this.expect('throwAway', 'discarded');
-    for (const block of this.#guest.ram) {
-      discardPages(block, 0, block.byteLength / block.pageBytes);
-      endMissing(block);
-    }
+    emptyRam(this.#guest.ram);
   }
 }

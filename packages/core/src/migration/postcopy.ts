@@ -1,6 +1,7 @@
 import { handshake, type SourceContext } from './source-context.ts';
+import { compareRam } from './ram-comparison.ts';
 import { checkReceived } from './switchover.ts';
-import { withLimit } from './limit.ts';
+import { type LimitOptions, withLimit } from './limit.ts';
 
 /**
  * The guest runs at the destination: sends what it lacks, and ends when the destination has proved
@@ -8,18 +9,28 @@ import { withLimit } from './limit.ts';
  */
 export async function postcopy(context: SourceContext): Promise<void> {
   const { link, statistics } = context;
-  statistics.transferred(await link.transfer({ rate: 'postcopy' }));
-  context.signal.throwIfAborted();
-  await link.send({ t: 'end' });
-  await finish(context);
+  for (;;) {
+    const resends = link.resends.count;
+    statistics.transferred(await link.transfer({ rate: 'postcopy' }));
+    context.signal.throwIfAborted();
+    if (link.resends.count !== resends) continue; // what is damaged again and again, the destination ends
+    await link.send({ t: 'end' });
+    const answer = link.resends.orComplete(resends, link.inbox.complete);
+    const complete = await withLimit(answer, completeLimit(context));
+    if (complete !== undefined) return await finish(context);
+  }
 }
 
 /** The last words: complete, and noted as such. The guest is not affected if they get lost. */
 export async function finish(context: SourceContext): Promise<void> {
   const { link } = context;
-  const what = "the destination's 'complete'";
-  const complete = await withLimit(link.inbox.complete, { ...handshake(context), what });
+  const complete = await withLimit(link.inbox.complete, completeLimit(context));
   checkReceived(complete, context);
+  compareRam(context, complete.ram);
   // Both sides know the end. A destination that does not get this word goes on answering recoveries.
   await link.send({ t: 'finished' }).catch(() => undefined);
+}
+
+function completeLimit(context: SourceContext): LimitOptions {
+  return { ...handshake(context), what: "the destination's 'complete'" };
 }

@@ -107,7 +107,8 @@ async function exchangeBitmaps(context: SourceContext): Promise<DestinationPhase
   link.beginWatch();
   if (answer.phase === 'complete') {
     for (const bitmap of threads.dirty) bitmap.clear();
-    link.inbox.push({ t: 'complete', pages: answer.pages, digest: answer.digest });
+    const { pages, digest, ram } = answer;
+    link.inbox.push({ t: 'complete', pages, digest, ...(ram === undefined ? {} : { ram }) });
   } else {
     bitmaps.replaceDirty(threads.dirty, answer);
   }

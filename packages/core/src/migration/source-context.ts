@@ -6,7 +6,7 @@ import type { RecoveryNews } from './auto-recovery.ts';
 import type { SourceLink } from './source-link.ts';
 import type { SourceStatistics } from './source-statistics.ts';
 import type { SourceThreads } from './source-threads.ts';
-import type { SourceStatus } from './status.ts';
+import type { SourceStatus, sourceTransitions, StatusMachine } from './status.ts';
 
 /** What an outgoing migration is begun with. */
 export interface SourceOptions {
@@ -36,6 +36,14 @@ export interface SourceNews {
   readonly recovery: (news: RecoveryNews) => void;
 }
 
+/** What one is carried out with. */
+export interface SourceRunParts {
+  readonly guest: Guest;
+  readonly options: SourceOptions;
+  readonly status: StatusMachine<typeof sourceTransitions>;
+  readonly tell: SourceNews;
+}
+
 /** What the steps of an outgoing migration work with. */
 export interface SourceContext {
   readonly guest: Guest;
@@ -56,6 +64,10 @@ export interface PageChannels {
   readonly count: number;
   /** How hard they compress; left out, they do not. */
   readonly zlibLevel?: number;
+  /** With `x-checksum`: of all channels. */
+  readonly checks: boolean;
+  /** With `x-ram-digest`, where the guest may leave by postcopy: each page is summed up as it is sent. */
+  readonly sums: boolean;
 }
 
 /** Milliseconds between the heartbeats that are asked for; 0: none. */
@@ -66,10 +78,14 @@ export function heartbeatMillis({ parameters }: SourceOptions): number {
 
 /** The page channels that are asked for. */
 export function pageChannels({ capabilities, parameters }: SourceOptions): PageChannels {
-  if (!capabilities.multifd) return { count: 0 };
+  const checks = capabilities['x-checksum'];
+  const sums = capabilities['x-ram-digest'] && capabilities['postcopy-ram'];
+  if (!capabilities.multifd) return { count: 0, checks, sums };
   const count = parameters['multifd-channels'];
   const zlibLevel = parameters['multifd-zlib-level'];
-  return parameters['multifd-compression'] === 'zlib' ? { count, zlibLevel } : { count };
+  return parameters['multifd-compression'] === 'zlib'
+    ? { count, checks, sums, zlibLevel }
+    : { count, checks, sums };
 }
 
 /** The options of a wait for the other side's word. */

@@ -1,3 +1,4 @@
+import type { ChecksumInfo } from './checksum-info.ts';
 import type { DowntimeParts } from './downtime-parts.ts';
 import type { RamInfo, SourceStatistics } from './source-statistics.ts';
 import type { SenderLoad } from './thread-load.ts';
@@ -19,6 +20,7 @@ export interface SourceInfo {
   /** Of its time, what each vCPU loses to auto-converge; only while it is throttled. */
   readonly 'cpu-throttle-percentage'?: number;
   readonly 'x-senders'?: SenderLoad;
+  readonly 'x-checksum'?: ChecksumInfo;
   /** With x-auto-recover, while the migration is paused: the attempt that follows by itself. */
   readonly 'x-recover-attempt'?: number;
 }
@@ -33,7 +35,9 @@ export function sourceInfo(
 ): SourceInfo {
   const description = error === undefined ? {} : { 'error-desc': error.message };
   if (status === 'none') return description;
-  if (withoutFigures.has(status)) return { status, ...description };
+  const checksums = statistics.checksums();
+  const checksumInfo = checksums === undefined ? {} : { 'x-checksum': checksums };
+  if (withoutFigures.has(status)) return { status, ...description, ...checksumInfo };
   const isOver = isInPostcopy(status) || status === 'completed';
   const { setupMillis = 0, totalMillis, expectedDowntimeMillis, throttlePercentage } = statistics;
   return {
@@ -46,6 +50,7 @@ export function sourceInfo(
     ram: statistics.ram(),
     ...(throttlePercentage > 0 ? { 'cpu-throttle-percentage': throttlePercentage } : {}),
     'x-senders': statistics.senders(),
+    ...checksumInfo,
     ...(recoverAttempt === undefined ? {} : { 'x-recover-attempt': recoverAttempt }),
   };
 }

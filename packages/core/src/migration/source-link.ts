@@ -12,7 +12,10 @@ import { ControlInbox } from './control-inbox.ts';
 import type { Switchover } from './precopy.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
 import { LinkWatch, silenceMillisMax } from './link-watch.ts';
+import { watchProgress } from './progress-watch.ts';
 import type { Sender, SourceThreads } from './source-threads.ts';
+import { Resends } from './resends.ts';
+import { settled } from './settled.ts';
 
 type TransferRequest = Pick<TransferOrder, 'rate' | 'pass'>;
 
@@ -41,6 +44,7 @@ export class SourceLink implements AsyncDisposable {
   #syncs = 0;
   #transfer = 0;
   #lost: Error | undefined;
+  readonly resends = new Resends();
 
   /** @param parameters as they are now: a write that keeps somebody waiting has the handshake's time. */
   constructor(threads: SourceThreads, main: Channel, parameters: () => Parameters) {
@@ -116,6 +120,11 @@ export class SourceLink implements AsyncDisposable {
 
   async send(...messages: readonly ControlMessage[]): Promise<void> {
     await this.sendFrames(messages.map(encodeControl));
+  }
+
+  /** With `x-checksum`: what is written after what was given to write so far are checked frames. */
+  async seal(): Promise<void> {
+    await this.#write(this.#threads.sender.call('seal', undefined));
   }
 
   async sendFrames(frames: readonly Uint8Array[]): Promise<void> {
@@ -245,23 +254,12 @@ export class SourceLink implements AsyncDisposable {
   /** A peer that takes nothing any more is the end of the link as well. */
   async #writeInTime<T>(writing: Promise<T>): Promise<T> {
     const millis = this.#parameters()['x-handshake-timeout'];
-    let bytes = this.#sentBytes();
-    const timer = setInterval(() => {
-      const now = this.#sentBytes();
-      if (now === bytes) {
-        this.drop(new ChannelError('ERR_TIMEOUT', `nothing could be sent for ${millis} ms`));
-      }
-      bytes = now;
-    }, millis);
-    try {
-      return await this.#write(writing);
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  #sentBytes(): number {
-    return this.#threads.senderCounters.get('bytes');
+    using _watch = watchProgress(
+      () => this.#threads.senderCounters.get('bytes'),
+      millis,
+      () => this.drop(new ChannelError('ERR_TIMEOUT', `nothing could be sent for ${millis} ms`)),
+    );
+    return await this.#write(writing);
   }
 
   /** A write that fails is the end of the link, whichever side noticed first. */
@@ -288,12 +286,9 @@ export class SourceLink implements AsyncDisposable {
           throw new ChannelError('ERR_PROTOCOL', 'RECV_BITMAP that nobody asked for');
         }
         return this.#recvBitmaps.add(event);
+      case 'resend':
+        this.#threads.lastDamaged = event;
+        return this.resends.told();
     }
   }
-}
-
-/** All of them, or the first failure, but only when none of them runs any more. */
-async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(promises);
-  return await Promise.all(promises);
 }

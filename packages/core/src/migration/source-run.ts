@@ -28,19 +28,14 @@ import {
   type SourceContext,
   type SourceNews,
   type SourceOptions,
+  type SourceRunParts,
 } from './source-context.ts';
+import { sourceFacts } from './source-facts.ts';
 import { SourceLink } from './source-link.ts';
 import { SourceStatistics } from './source-statistics.ts';
 import { SourceThreads } from './source-threads.ts';
 import type { sourceTransitions, StatusMachine } from './status.ts';
 import { discardStale, prepareSwitchover, stopGuest } from './switchover.ts';
-
-export interface SourceRunParts {
-  readonly guest: Guest;
-  readonly options: SourceOptions;
-  readonly status: StatusMachine<typeof sourceTransitions>;
-  readonly tell: SourceNews;
-}
 
 /**
  * An outgoing migration in order, step by step, with all that it holds: threads, link, and the guest
@@ -120,7 +115,11 @@ export class SourceRun {
 
   /** The last failure, until a new link stands. */
   get error(): Error | undefined {
-    return this.#error;
+    return this.#error ?? this.#threads.ramDifference;
+  }
+
+  get facts(): ReturnType<typeof sourceFacts> {
+    return sourceFacts(this.#session, this.#threads, this.#status.is('completed'));
   }
 
   get isHandedOver(): boolean {

@@ -1,5 +1,6 @@
 import type { Parameters } from '../parameters.ts';
 import type { TransferResult } from '../threads/ram-sender-api.ts';
+import { type ChecksumInfo, checksumInfo } from './checksum-info.ts';
 import { DowntimeClock, type DowntimeParts } from './downtime-parts.ts';
 import { ExpectedDowntime } from './expected-downtime.ts';
 import type { SourceThreads } from './source-threads.ts';
@@ -210,6 +211,14 @@ export class SourceStatistics {
       'x-requests-impossible': urgent.get('impossibleRequests'),
       'x-prefetched-pages': urgent.get('prefetchedPages'),
     };
+  }
+
+  /** With `x-checksum`. */
+  checksums(): ChecksumInfo | undefined {
+    const { pageChannels, blocks, lastDamaged, returnPathCounters: counters } = this.#threads;
+    if (!pageChannels.checks) return undefined;
+    const counts = { frames: counters.get('resends'), pages: counters.get('resentPages') };
+    return checksumInfo(blocks, counts, lastDamaged);
   }
 
   /** All that was sent so far, over every channel. */

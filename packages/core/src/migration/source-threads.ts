@@ -1,4 +1,6 @@
+import type { MigrationError } from '../errors.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import {
   Counters,
@@ -17,6 +19,7 @@ import type {
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
+import type { PageRun } from './checksum-info.ts';
 import type { PageChannels } from './source-context.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 
@@ -43,6 +46,14 @@ export class SourceThreads {
   /** Milliseconds between the heartbeats of both sides; 0: none. */
   readonly heartbeatMillis: number;
   readonly returnPath: Thread<ReturnPathCommands, ReturnPathEvent>;
+  /** With `x-checksum`: the pages that arrived damaged last. */
+  lastDamaged: PageRun | undefined;
+  /** With `x-ram-digest`: of each page, as it was sent last. */
+  readonly sums: PageSums | undefined;
+  /** After postcopy: the destination's are others. */
+  ramDifference: MigrationError | undefined;
+  /** With `x-ram-digest`: of each block, once they are compared. */
+  ramDigests: readonly Uint8Array[] | undefined;
   #transfers = 0;
 
   constructor(blocks: readonly RamBlock[], pageChannels: PageChannels, heartbeatMillis: number) {
@@ -52,12 +63,15 @@ export class SourceThreads {
     this.blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
     this.dirty = this.blockPages.map((pages) => new PageBitmap(pages));
     this.present = this.blockPages.map((pages) => new PageBitmap(pages));
+    this.sums = pageChannels.sums ? new PageSums(blocks) : undefined;
     const shared = {
       blocks,
       blockPages: this.blockPages,
       dirty: this.dirty.map((bitmap) => bitmap.buffer),
       present: this.present.map((bitmap) => bitmap.buffer),
       control: this.control.buffer,
+      checks: pageChannels.checks,
+      ...(this.sums === undefined ? {} : { sums: this.sums.buffers }),
     };
     const counters: SenderCounters[] = [];
     const newSender = (pageChannel?: PageChannels): Sender => {

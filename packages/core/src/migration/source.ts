@@ -1,8 +1,11 @@
 import { EventEmitter } from 'node:events';
-import type { Address } from '@godwit/transport';
+import { type Address, formatAddress } from '@godwit/transport';
+import { capabilityNames } from '../capabilities.ts';
 import { MigrationError } from '../errors.ts';
 import type { Guest } from '../guest.ts';
 import type { Parameters } from '../parameters.ts';
+import { MigrationRecord } from '../receipt/migration-record.ts';
+import type { Receipt } from '../receipt/receipt.ts';
 import { throttleOf } from './auto-converge.ts';
 import type { PageMap } from './page-map.ts';
 import * as refusals from './refusals.ts';
@@ -28,6 +31,8 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   readonly #options: SourceOptions;
   readonly #status: StatusMachine<typeof sourceTransitions>;
   readonly #run: SourceRun;
+  readonly #record = new MigrationRecord('source');
+  #parameters: Parameters;
   #passes = 0;
   #end: () => void = () => undefined;
 
@@ -36,7 +41,9 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     super();
     if (options.capabilities['auto-converge']) throttleOf(guest);
     this.#options = options;
+    this.#parameters = options.parameters;
     this.#status = new StatusMachine(sourceTransitions, 'none', (status) => {
+      this.#record.entered(status, this.error);
       this.emit('status', status);
     });
     this.#run = new SourceRun({
@@ -56,6 +63,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
 
   /** Success means only that it has begun: what comes of it is told by events. */
   start(address: Address): void {
+    this.#record.address(formatAddress(address));
     this.#status.move('none', 'setup');
     void this.#run.run(address).then(this.#end);
   }
@@ -74,12 +82,26 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
     return sourceInfo(this.status, statistics, this.error, nextLink.scheduled);
   }
 
+  /** What this side says of the migration once it has ended, nothing before. */
+  receipt(): Receipt | undefined {
+    const { capabilities, uuid } = this.#options;
+    const facts = {
+      ...this.#run.facts,
+      uuid,
+      capabilities: capabilityNames(capabilities),
+      error: this.error,
+      migrate: this.info(),
+    };
+    return this.#record.receipt(facts, this.#parameters);
+  }
+
   /** What is dirty here, in at most so many cells. */
   pageMap(cellsMax: number): PageMap {
     return this.#run.pageMap(cellsMax);
   }
 
   setParameters(parameters: Parameters): void {
+    this.#parameters = parameters;
     this.#run.setParameters(parameters);
   }
 
@@ -131,6 +153,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   /** `migrate` with resume: tries one new link; the outcome is an event. */
   resume(address: Address): void {
     if (!this.#run.nextLink.isAwaited) throw refusals.cannotResume();
+    this.#record.address(formatAddress(address));
     this.#run.nextLink.tryAt(address);
   }
 }

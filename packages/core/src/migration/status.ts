@@ -23,7 +23,8 @@ export const sourceTransitions = {
 /** Every legal step of the destination; it has no recover-setup: a new connection is its start. */
 export const destinationTransitions = {
   none: ['setup'],
-  setup: ['active', 'failed'],
+  // To postcopy-paused where another process has begun, and left a journal.
+  setup: ['active', 'postcopy-paused', 'failed'],
   // To postcopy-paused when the link ends after "loaded" and before the order to run.
   active: ['postcopy-active', 'completed', 'postcopy-paused', 'failed'],
   'postcopy-active': ['completed', 'postcopy-paused', 'failed'],

@@ -57,6 +57,9 @@ export const returnPathCounters = [
   'urgentBytes',
   /** Neighbours of requested pages, counted among the urgent pages as well. */
   'prefetchedPages',
+  /** Asked for again, since they arrived damaged. */
+  'resentPages',
+  'resends',
   'reads',
 ] as const;
 export type ReturnPathCounters = Counters<(typeof returnPathCounters)[number]>;
@@ -66,6 +69,9 @@ export const receiverCounters = [
   'zeroPages',
   'bytes',
   'duplicatePages',
+  /** Frames of pages whose body is not what was sent. */
+  'damagedFrames',
+  'damagedPages',
   /** Reads begun and reads ended: odd while one waits for the link. */
   'reads',
 ] as const;

@@ -8,6 +8,8 @@ export interface FaultData {
   readonly requested: readonly SharedArrayBuffer[];
   /** Every page that was ever asked for: the fault thread's, read by the main thread. */
   readonly faulted: readonly SharedArrayBuffer[];
+  /** Pages that arrived damaged, to be asked for again. */
+  readonly damaged: readonly SharedArrayBuffer[];
   readonly ledger: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly histogram: SharedArrayBuffer;
@@ -18,6 +20,8 @@ export interface FaultData {
 export type FaultCommands = {
   /** Missing pages are noticed through this userfaultfd; -1: none, or no more. */
   watch: { argument: number; answer: void };
+  /** Takes over the writer of the guardian's pipe, for as long as this thread lives; see `Guardian`. */
+  guard: { argument: number; answer: number };
   /** The return path; -1: none, faults are kept until there is one again. */
   attach: { argument: number; answer: void };
   /** Writes frames to the return path. */
@@ -26,6 +30,10 @@ export type FaultCommands = {
   beat: { argument: number; answer: void };
   /** Asks for every page that was asked for and has not come; and from now on for new ones. */
   serve: { argument: undefined; answer: void };
+  /** With `x-checksum`: the frames written from here on are checked ones. */
+  seal: { argument: undefined; answer: void };
+  /** Asks for the pages that arrived damaged. */
+  resend: { argument: undefined; answer: void };
   /** What each vCPU's thread has waited. */
   blocktime: { argument: undefined; answer: readonly ThreadWaits[] };
 };

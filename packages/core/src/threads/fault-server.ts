@@ -1,5 +1,11 @@
 import { FaultEvent as FaultKind, FaultReader, ScratchBuffer } from '@godwit/posix';
-import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameType, writeBytes } from '@godwit/transport';
+import {
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  sealFrameHeader,
+  writeBytes,
+} from '@godwit/transport';
 import type { Blocktime } from '../memory/blocktime.ts';
 import { type FaultLedger, settleRun, sharedMillis } from '../memory/fault-ledger.ts';
 import { resolveReceived } from '../memory/fault-source.ts';
@@ -18,6 +24,8 @@ export interface FaultTables {
   readonly requested: readonly PageBitmap[];
   /** Every page that was ever asked for; only looked at by people. */
   readonly faulted: readonly PageBitmap[];
+  /** Pages that arrived damaged; the receivers add to it. */
+  readonly damaged: readonly PageBitmap[];
   readonly ledger: FaultLedger;
   readonly counters: FaultCounters;
   readonly histogram: LatencyHistogram;
@@ -30,6 +38,8 @@ export interface FaultTables {
  * counted comes after the request has left.
  */
 export class FaultServer {
+  /** With `x-checksum`: what is written from here on are checked frames. */
+  seals = false;
   readonly #tables: FaultTables;
   /** Why requests could not be written: they are kept, and asked for when there is a link again. */
   readonly #onLinkLost: (error: unknown) => void;
@@ -41,6 +51,7 @@ export class FaultServer {
   #descriptor = -1;
   #serving = false;
   #requestBytes = 0;
+  #requestCount = 0;
 
   constructor(tables: FaultTables, onLinkLost: (error: unknown) => void) {
     this.#tables = tables;
@@ -75,6 +86,21 @@ export class FaultServer {
       const here = received.bitmaps[block] as PageBitmap;
       for (let page = bitmap.next(0); page >= 0; page = bitmap.next(page + 1)) {
         if (!here.has(page)) this.#request(block, page);
+      }
+    }
+    this.#sendRequests();
+  }
+
+  /** Asks for what arrived damaged and has not come since; at once, where requests are answered. */
+  requestDamaged(): void {
+    if (this.#descriptor < 0) return; // the next link begins with what is received
+    for (const [block, bitmap] of this.#tables.damaged.entries()) {
+      const here = this.#tables.received.bitmaps[block] as PageBitmap;
+      for (let page = bitmap.next(0); page >= 0; page = bitmap.next(page)) {
+        const count = bitmap.takeAhead(page, bitmap.pages - page);
+        if (count === 0 || here.nextClear(page, page + count) < 0) continue;
+        this.#add(FrameType.RESEND, block, page, count);
+        if (this.#serving) this.#request(block, page, count);
       }
     }
     this.#sendRequests();
@@ -134,21 +160,28 @@ export class FaultServer {
     resolveReceived(this.#userfaultfd, ram, page);
   }
 
-  #request(block: number, page: number): void {
+  #request(block: number, page: number, count = 1): void {
     if (!this.#serving) return; // kept in the bitmap: asked for when there is a link again
+    this.#requestCount += 1;
+    this.#add(FrameType.REQUEST, block, page, count);
+  }
+
+  #add(type: FrameType, block: number, page: number, count: number): void {
     if (this.#requestBytes === this.#requests.byteLength) this.#sendRequests();
     const offset = this.#requestBytes;
-    encodeFrameHeader(this.#requestsView, offset, FrameType.REQUEST, block, page, 1, 0);
+    encodeFrameHeader(this.#requestsView, offset, type, block, page, count, 0);
+    if (this.seals) sealFrameHeader(this.#requestsView, offset, 0);
     this.#requestBytes += FRAME_HEADER_BYTES;
   }
 
   #sendRequests(): void {
-    const bytes = this.#requestBytes;
+    const [bytes, count] = [this.#requestBytes, this.#requestCount];
     if (bytes === 0) return;
     this.#requestBytes = 0;
+    this.#requestCount = 0;
     try {
       writeBytes(this.#descriptor, this.#requests.address, bytes);
-      this.#tables.counters.add('requests', bytes / FRAME_HEADER_BYTES);
+      this.#tables.counters.add('requests', count);
     } catch (error) {
       this.#serving = false;
       this.#onLinkLost(error);

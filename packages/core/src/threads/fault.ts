@@ -1,6 +1,7 @@
+import { closeSync, constants, openSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { drainEventfd, POLLIN, PollSet, requestShortSlice, ScratchBuffer } from '@godwit/posix';
-import { writeBytes } from '@godwit/transport';
+import { sealFrame, writeBytes } from '@godwit/transport';
 import { Blocktime, type ThreadWaits } from '../memory/blocktime.ts';
 import { FaultLedger } from '../memory/fault-ledger.ts';
 import { LatencyHistogram } from '../memory/latency-histogram.ts';
@@ -28,6 +29,7 @@ const tables = {
   received: new ReceivedPages(blockPages, data.received),
   requested: data.requested.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
   faulted: data.faulted.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
+  damaged: data.damaged.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
   ledger: new FaultLedger(data.ledger),
   counters: new Counters(faultCounters, data.counters),
   histogram: new LatencyHistogram(data.histogram),
@@ -37,12 +39,20 @@ const server = new FaultServer(tables, tellLost);
 const heartbeat = new Heartbeat();
 const poll = new PollSet(2);
 let descriptor = -1;
+/** Of the guardian's pipe: opened by way of Node, which closes it with this thread, however that ends. */
+let guarded = -1;
 let goesOn = true;
 
 const handlers = {
   watch(userfaultfd: number): void {
     server.watch(userfaultfd);
     poll.set(1, userfaultfd, POLLIN); // poll(2) passes over a negative descriptor
+  },
+  guard(writer: number): number {
+    const before = guarded;
+    guarded = openSync(`/proc/self/fd/${writer}`, constants.O_WRONLY);
+    if (before >= 0) closeSync(before);
+    return guarded;
   },
   attach(newDescriptor: number): void {
     descriptor = newDescriptor;
@@ -54,6 +64,13 @@ const handlers = {
   },
   write(frames: readonly Uint8Array[]): void {
     for (const frame of frames) writeFrame(frame);
+  },
+  seal(): void {
+    heartbeat.seal();
+    server.seals = true;
+  },
+  resend(): void {
+    server.requestDamaged();
   },
   serve(): void {
     server.requestOutstanding();
@@ -97,6 +114,7 @@ function tellLost(error: unknown): void {
 }
 
 function writeFrame(frame: Uint8Array): void {
+  if (server.seals) sealFrame(frame);
   const scratch = new ScratchBuffer(frame.byteLength);
   scratch.bytes.set(frame);
   writeBytes(descriptor, scratch.address, frame.byteLength);

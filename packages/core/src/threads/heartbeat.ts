@@ -1,5 +1,11 @@
 import { ScratchBuffer } from '@godwit/posix';
-import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameType, writeBytes } from '@godwit/transport';
+import {
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  sealFrameHeader,
+  writeBytes,
+} from '@godwit/transport';
 
 /** The heartbeat of one channel, written by the thread that writes to it, between two frames. */
 export class Heartbeat {
@@ -12,6 +18,12 @@ export class Heartbeat {
     const { bytes } = this.#frame;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     encodeFrameHeader(view, 0, FrameType.HEARTBEAT, 0, 0, 0, 0);
+  }
+
+  /** With `x-checksum`: those from here on are checked frames. */
+  seal(): void {
+    const { bytes } = this.#frame;
+    sealFrameHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, 0);
   }
 
   /** The first is due an interval from now. @param intervalMillis 0: none. */

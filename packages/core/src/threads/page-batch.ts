@@ -1,8 +1,10 @@
-import { FrameBatch, FrameType, writeBatch } from '@godwit/transport';
+import { checksumOf, FrameBatch, FrameType, writeBatch } from '@godwit/transport';
 import { ContentRuns } from '../memory/content-runs.ts';
 import { PageContent } from '../memory/page-content.ts';
 import type { PageBitmap } from '../memory/page-bitmap.ts';
+import type { PageSums } from '../memory/page-sums.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
+import { CheckedCopies } from './checked-copies.ts';
 import { COMPRESSED_RUN_BYTES, type RunCompressor } from './run-compressor.ts';
 
 /** What a thread needs to know of the guest's memory; made of shared parts, one copy a thread. */
@@ -19,6 +21,10 @@ export interface PageBatchOptions {
   readonly looksForZeros: () => boolean;
   /** Left out, pages leave as they are. */
   readonly compressor?: RunCompressor | undefined;
+  /** With `x-checksum`: the frames are checked ones, and bodies are sent from copies. */
+  readonly checks?: boolean;
+  /** With `x-ram-digest`: what leaves is noted there. */
+  readonly sums?: PageSums | undefined;
 }
 
 /** 1 MiB of 4 KiB pages: longer runs bring nothing, and a frame has a limit. */
@@ -38,11 +44,15 @@ export class PageBatch {
   readonly #batch = new FrameBatch();
   readonly #looksForZeros: () => boolean;
   readonly #compressor: RunCompressor | undefined;
+  readonly #copies: CheckedCopies | undefined;
+  readonly #sums: PageSums | undefined;
 
   constructor(tables: PageTables, options: PageBatchOptions = { looksForZeros: () => true }) {
     this.#tables = tables;
     this.#looksForZeros = options.looksForZeros;
     this.#compressor = options.compressor;
+    this.#sums = options.sums;
+    this.#copies = options.checks === true ? new CheckedCopies() : undefined;
     this.#contents = tables.blocks.map((block) => new PageContent(block));
     this.#runs = this.#contents.map((contents) => new ContentRuns(contents));
   }
@@ -52,7 +62,7 @@ export class PageBatch {
   }
 
   get isFull(): boolean {
-    return this.#batch.isFull || this.#compressor?.isFull === true;
+    return this.#batch.isFull || this.#compressor?.isFull === true || this.#copies?.isFull === true;
   }
 
   /**
@@ -98,8 +108,9 @@ export class PageBatch {
     const present = this.#tables.present[block] as PageBitmap;
     const contents = this.#contents[block] as PageContent;
     const isZero = !present.has(page) || (this.#looksForZeros() && contents.isZero(page));
-    if (isZero) this.#addZero(block, page, 1);
-    else this.#addPages(block, page, 1);
+    if (isZero) return this.#addZero(block, page, 1);
+    this.#sums?.noteMemory(block, page, 1);
+    this.#addPages(block, page, 1);
   }
 
   /** @returns the bytes written. @throws {ChannelError} `ERR_CLOSED`: claimed pages are lost. */
@@ -107,6 +118,7 @@ export class PageBatch {
     const bytes = this.#batch.byteLength;
     if (bytes > 0) writeBatch(descriptor, this.#batch);
     this.#compressor?.clear();
+    this.#copies?.clear();
     return bytes;
   }
 
@@ -114,6 +126,7 @@ export class PageBatch {
   clear(): void {
     this.#batch.clear();
     this.#compressor?.clear();
+    this.#copies?.clear();
   }
 
   /** Where the dirty, present run that begins at `page` ends, at the latest. */
@@ -141,7 +154,9 @@ export class PageBatch {
 
   #takePages(block: number, page: number, end: number): number {
     const taken = (this.#tables.dirty[block] as PageBitmap).takeAhead(page, end - page);
-    if (taken > 0 && !this.#addCompressed(block, page, taken)) this.#addPages(block, page, taken);
+    if (taken === 0) return 0;
+    this.#sums?.noteMemory(block, page, taken);
+    if (!this.#addCompressed(block, page, taken)) this.#addPages(block, page, taken);
     return taken;
   }
 
@@ -151,7 +166,8 @@ export class PageBatch {
     const run = this.#compressor.compress(address + first * pageBytes, count * pageBytes);
     if (run === undefined) return false;
     const { ZLIB_PAGES } = FrameType;
-    this.#batch.add(ZLIB_PAGES, block, first, count, run.address, run.byteLength);
+    const checksum = this.#copies === undefined ? undefined : checksumOf(run.bytes);
+    this.#batch.add(ZLIB_PAGES, block, first, count, run.address, run.byteLength, checksum);
     this.normalPages += count;
     return true;
   }
@@ -160,12 +176,16 @@ export class PageBatch {
     const ram = this.#tables.blocks[block] as RamBlock;
     const bytes = count * ram.pageBytes;
     const address = ram.address + first * ram.pageBytes;
-    this.#batch.add(FrameType.PAGES, block, first, count, address, bytes);
+    const copy = this.#copies?.copy(address, bytes);
+    const { PAGES } = FrameType;
+    this.#batch.add(PAGES, block, first, count, copy?.address ?? address, bytes, copy?.checksum);
     this.normalPages += count;
   }
 
   #addZero(block: number, first: number, count: number): void {
-    this.#batch.add(FrameType.ZERO, block, first, count, 0, 0);
+    this.#sums?.noteZeros(block, first, count);
+    const checksum = this.#copies === undefined ? undefined : 0;
+    this.#batch.add(FrameType.ZERO, block, first, count, 0, 0, checksum);
     this.zeroPages += count;
   }
 }

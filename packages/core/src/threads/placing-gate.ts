@@ -25,7 +25,9 @@ const PAGE_CHANNELS = 4;
 const URGENT_SEPARATE = 5;
 const COMPRESSION = 6;
 const UNREAD = 7;
-const BUSY = 8;
+const CHECKS = 8;
+const DIGESTS = 9;
+const BUSY = 10;
 /** Messages that the main thread has not taken yet: more than any source has a reason to send ahead. */
 const UNREAD_MAX = 64;
 /** Upper bound of one sleep, so that a lost wake-up could never stall a link. */
@@ -44,6 +46,8 @@ const SLEEP_MILLIS_MAX = 1000;
  * | page channels | main thread, before the source is told 'started' | readers at a sync point |
  * | urgent separate | main thread: 1 when faults begin to be served and requested pages have a channel, 0 between two links | bulk readers |
  * | compression: 1, page channels may | main thread, before the source is told 'started' | readers of page channels |
+ * | checks: 1, every frame is a checked one | main thread, before the source is told 'started' | every reader, before it reads a link |
+ * | digests: 1, RAM is digested at the end of a precopy; 2, and each page summed up, for a postcopy | main thread, before the source is told 'started' | every reader |
  * | unread | main reader, counting up; main thread, counting down, and 0 between two links | both |
  * | busy, one for each reader | that reader: 1 while it takes a run of pages | main reader |
  *
@@ -101,6 +105,29 @@ export class PlacingGate {
 
   set takesCompressed(isAgreed: boolean) {
     Atomics.store(this.#words, COMPRESSION, isAgreed ? 1 : 0);
+  }
+
+  /** With `x-checksum`. */
+  get checks(): boolean {
+    return Atomics.load(this.#words, CHECKS) === 1;
+  }
+
+  set checks(isAgreed: boolean) {
+    Atomics.store(this.#words, CHECKS, isAgreed ? 1 : 0);
+  }
+
+  /** With `x-ram-digest`. */
+  get digestsRam(): boolean {
+    return Atomics.load(this.#words, DIGESTS) > 0;
+  }
+
+  /** The same, where the guest may come by postcopy. */
+  get sumsPages(): boolean {
+    return Atomics.load(this.#words, DIGESTS) === 2;
+  }
+
+  setDigests(digestsRam: boolean, sumsPages: boolean): void {
+    Atomics.store(this.#words, DIGESTS, Number(digestsRam) + Number(digestsRam && sumsPages));
   }
 
   get mode(): Placing {

@@ -12,6 +12,10 @@ export interface RamReceiverData {
   readonly ledger: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly gate: SharedArrayBuffer;
+  /** With `x-ram-digest`: `PageSums`. */
+  readonly sums: readonly SharedArrayBuffer[];
+  /** Pages that arrived damaged: every receiver's to add, the fault thread's to take. */
+  readonly damaged: readonly SharedArrayBuffer[];
 }
 
 export type RamReceiverCommands = {
@@ -24,6 +28,18 @@ export type RamReceiverCommands = {
 /** What the receiver tells the main thread while it runs. */
 export type RamReceiverEvent =
   | { readonly type: 'control'; readonly message: ControlMessage }
-  | { readonly type: 'device'; readonly state: Uint8Array }
+  | {
+      readonly type: 'device';
+      readonly state: Uint8Array;
+      /** With `x-ram-digest`, in precopy: of each block, with all its pages. */
+      readonly ram?: readonly Uint8Array[];
+    }
+  /** A frame of these pages arrived damaged; they are not received. */
+  | {
+      readonly type: 'damaged';
+      readonly block: number;
+      readonly firstPage: number;
+      readonly pageCount: number;
+    }
   /** Every page of every block is received; told once. */
   | { readonly type: 'complete' };

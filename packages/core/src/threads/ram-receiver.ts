@@ -3,34 +3,39 @@ import { copyMemory, requestShortSlice, ScratchBuffer } from '@godwit/posix';
 import {
   type ByteSource,
   channelSource,
+  CHECKED_PAGES_BYTES_MAX,
   ChannelError,
   decodeControl,
-  FRAME_HEADER_BYTES,
   type FrameHeader,
   FrameReader,
   FrameType,
   hasPeerLeft,
   inflatePages,
-  pollingSource,
   ZLIB_PAGES_BYTES_MAX,
 } from '@godwit/transport';
-import { checkPadding } from '../memory/bitmap-frames.ts';
 import { FaultLedger, settleRun } from '../memory/fault-ledger.ts';
 import { watchMissing } from '../memory/fault-source.ts';
-import { discardPages, makeMissing } from '../memory/guest-ram.ts';
+import { makeMissing } from '../memory/guest-ram.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { memoryModeOf, tableBitmap } from '../memory/portable-ram.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
+import { ramDigests } from '../memory/ram-digest.ts';
 import { ReceivedPages } from '../memory/received-pages.ts';
+import { discardStale, makeZero } from '../memory/stale-pages.ts';
 import { rehearseReceiving } from './bulk-rehearsal.ts';
+import { CheckedRuns } from './checked-runs.ts';
 import { countedReads } from './counted-reads.ts';
 import { Counters, receiverCounters } from './counters.ts';
+import { mainSource } from './main-source.ts';
 import { PagePlacer } from './page-placer.ts';
 import { Placing, PlacingGate } from './placing-gate.ts';
 import { PortablePlacer } from './portable-placer.ts';
 import type { RamReceiverCommands, RamReceiverData, RamReceiverEvent } from './ram-receiver-api.ts';
+import { READ_AHEAD_BYTES, readAheadAfter, STAGING_BYTES } from './read-ahead.ts';
 import { rehearsePlacing } from './rehearsal.ts';
 import { serveThread, tell } from './serve-thread.ts';
+import { unexpectedFrame } from './unexpected-frame.ts';
 import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
 
 /*
@@ -38,17 +43,12 @@ import { URGENT_SLICE_MICROS, yieldToGuest } from './priorities.ts';
  * and the page channels.
  */
 
-const STAGING_BYTES = 1024 * 1024;
-const READ_AHEAD_BYTES = 64 * 1024;
-/** In postcopy: what one read takes is not interrupted by who is woken meanwhile. */
-const READ_AHEAD_BYTES_POSTCOPY = 256 * 1024;
-const LONG_RUN_BYTES = 256 * 1024;
-
 const data = workerData as RamReceiverData;
 const { blocks, role } = data;
 const pageBytes = blocks[0]?.pageBytes ?? 4096;
 const blockPages = blocks.map((block) => block.byteLength / block.pageBytes);
-const limits = { pageBytes, blockPages };
+/** Checked with `x-checksum`: on the first link from the frame on that follows `start`. */
+const limits = { pageBytes, blockPages, checked: false };
 const received = new ReceivedPages(blockPages, data.received);
 const requested = data.requested.map(
   (buffer, i) => new PageBitmap(blockPages[i] as number, buffer),
@@ -60,6 +60,16 @@ const mode = memoryModeOf(blocks);
 const Placer = mode === 'portable' ? PortablePlacer : PagePlacer;
 const placer = new Placer({ blocks, received, requested, ledger, counters, gate }, () =>
   report({ type: 'complete' }),
+);
+const sums = new PageSums(blocks, data.sums);
+const checkedRuns = new CheckedRuns(
+  {
+    blocks,
+    received,
+    damaged: data.damaged.map((buffer, i) => new PageBitmap(blockPages[i] as number, buffer)),
+    counters,
+  },
+  ({ block, firstPage, pageCount }) => report({ type: 'damaged', block, firstPage, pageCount }),
 );
 /** In portable mode: what arrives in precopy exists, for the next migration of the guest. */
 const written = blocks.map((block) => block.portable && tableBitmap(block, block.portable.written));
@@ -92,22 +102,16 @@ serveThread<RamReceiverCommands>({
     syncs = 0;
     isThinned = false;
     awaitsDevice = false;
+    limits.checked = gate.checks;
+    checkedRuns.reset();
     linkDescriptor = descriptor;
-    byteSource = countedReads(sourceOf(descriptor), counters);
+    const source = role === 'main' ? mainSource(descriptor, gate) : channelSource(descriptor);
+    byteSource = countedReads(source, counters);
     frameReader.reset();
     frameReader.readAheadBytes = READ_AHEAD_BYTES;
     while (frameReader.next(limits)) receiveFrame(frameReader);
   },
 });
-
-/** While requests go the other way on the same socket, nothing but pages shall wake this thread. */
-function sourceOf(from: number): ByteSource {
-  const blocking = channelSource(from);
-  if (role !== 'main') return blocking;
-  const polling = pollingSource(from);
-  return (address, byteLength) =>
-    gate.mode === Placing.BY_FAULT ? polling(address, byteLength) : blocking(address, byteLength);
-}
 
 function receiveFrame(reader: FrameReader): void {
   const { header } = reader;
@@ -141,19 +145,13 @@ function receiveRun(reader: FrameReader): void {
     reader.readAheadBytes = readAheadAfter(header, placing);
     if (header.type === FrameType.ZLIB_PAGES) return inflateRun(reader, placing);
     const isZero = header.type === FrameType.ZERO;
+    if (isZero && gate.sumsPages) sums.noteZeros(header.block, header.firstPage, header.pageCount);
     if (placing === Placing.INTO_MEMORY) return isZero ? zeroRun(header) : readRun(reader);
-    return isZero ? placer.placeZeroRun(header) : placer.placeRun(reader);
+    if (isZero) return placer.placeZeroRun(header);
+    return limits.checked || gate.sumsPages ? placeWhole(reader) : placer.placeRun(reader);
   } finally {
     gate.leave(data.reader);
   }
-}
-
-/** Pages that go straight into guest memory are copied once more where they were read ahead. */
-function readAheadAfter(header: FrameHeader, placing: Placing): number {
-  if (placing === Placing.BY_FAULT) return READ_AHEAD_BYTES_POSTCOPY;
-  if (header.type === FrameType.ZLIB_PAGES) return STAGING_BYTES; // it is copied anyway
-  // After a long run another one is likely: only its header is looked for.
-  return header.bodyBytes >= LONG_RUN_BYTES ? FRAME_HEADER_BYTES : READ_AHEAD_BYTES;
 }
 
 function obey(reader: FrameReader): void {
@@ -161,6 +159,7 @@ function obey(reader: FrameReader): void {
   const message = decodeControl(reader.readBody());
   if (message.t === 'sync') return sync(message.n);
   if (role !== 'main') throw unexpected(reader.header);
+  if (message.t === 'start') limits.checked = message.caps.includes('x-checksum');
   if (message.t === 'listen') beginPostcopy();
   report({ type: 'control', message });
 }
@@ -179,7 +178,7 @@ function receiveMainFrame(reader: FrameReader): void {
   switch (header.type) {
     case FrameType.DISCARD:
       thin(header);
-      return discardRuns(header, reader.readBody());
+      return discardStale(blocks, received, header, reader.readBody());
     case FrameType.DEVICE:
       return receiveDevice(reader);
     default:
@@ -189,10 +188,14 @@ function receiveMainFrame(reader: FrameReader): void {
 
 /** Once, and before a byte of it is read: after a pass of what was agreed on, or when postcopy listens. */
 function receiveDevice(reader: FrameReader): void {
-  if (gate.mode !== Placing.INTO_MEMORY && !awaitsDevice) throw unexpected(reader.header);
+  const isPrecopy = gate.mode === Placing.INTO_MEMORY;
+  if (!isPrecopy && !awaitsDevice) throw unexpected(reader.header);
   awaitsDevice = false;
-  if (gate.mode === Placing.INTO_MEMORY) gate.close();
-  report({ type: 'device', state: reader.readBody() });
+  if (isPrecopy) gate.close();
+  const state = reader.readBody();
+  // No page changes any more: RAM is what the guest will find.
+  const ram = isPrecopy && gate.digestsRam ? { ram: ramDigests(blocks) } : {};
+  report({ type: 'device', state, ...ram });
 }
 
 /**
@@ -220,9 +223,27 @@ function beginPostcopy(): void {
 }
 
 function readRun(reader: FrameReader): void {
-  const { block, firstPage, pageCount } = reader.header;
+  const { header } = reader;
+  const { block, firstPage, pageCount } = header;
   reader.readInto(addressOf(block, firstPage));
+  if (limits.checked && !checkedRuns.isIntactInMemory(header)) return;
   addContent(block, firstPage, pageCount);
+}
+
+/** All of the frame is looked at before any page of it is in place. */
+function placeWhole(reader: FrameReader): void {
+  const { header } = reader;
+  if (header.bodyBytes > CHECKED_PAGES_BYTES_MAX) throw unexpected(header);
+  const body = reader.stageBody();
+  if (!limits.checked || checkedRuns.isIntact(header, body, Placing.BY_FAULT)) {
+    placeContent(header, body, reader.stage(header.bodyBytes));
+  }
+  reader.consume(header.bodyBytes);
+}
+
+function placeContent(header: FrameHeader, pages: Uint8Array, source: number): void {
+  if (gate.sumsPages) sums.note(header.block, header.firstPage, pages); // before it counts as received
+  placer.placeCopyOf(header, source);
 }
 
 /** All of the frame is known to be good before any page of it is in place. */
@@ -230,44 +251,27 @@ function inflateRun(reader: FrameReader, placing: Placing): void {
   const { header } = reader;
   const { block, firstPage, pageCount } = header;
   inflated ??= new ScratchBuffer(ZLIB_PAGES_BYTES_MAX);
-  inflatePages(reader.stageBody(), inflated.bytes.subarray(0, pageCount * pageBytes));
+  const body = reader.stageBody();
+  const isIntact = !limits.checked || checkedRuns.isIntact(header, body, placing);
+  const pages = inflated.bytes.subarray(0, pageCount * pageBytes);
+  if (isIntact) inflatePages(body, pages);
   reader.consume(header.bodyBytes);
-  if (placing === Placing.BY_FAULT) return placer.placeCopyOf(header, inflated.address);
+  if (!isIntact) return;
+  if (placing === Placing.BY_FAULT) return placeContent(header, pages, inflated.address);
   copyMemory(addressOf(block, firstPage), inflated.address, pageCount * pageBytes);
   addContent(block, firstPage, pageCount);
 }
 
-/** Pages that never arrived are zero as they are; the others must become so again. */
-function zeroRun(header: FrameHeader): void {
-  const { block, firstPage, pageCount } = header;
+function zeroRun({ block, firstPage, pageCount }: FrameHeader): void {
   const bitmap = received.bitmaps[block] as PageBitmap;
-  const end = firstPage + pageCount;
-  for (let page = bitmap.next(firstPage, end); page >= 0;) {
-    const clear = bitmap.nextClear(page, end);
-    const runEnd = clear < 0 ? end : clear;
-    discardPages(blocks[block] as RamBlock, page, runEnd - page);
-    page = bitmap.next(runEnd, end);
-  }
+  makeZero(blocks[block] as RamBlock, bitmap, firstPage, pageCount);
   counters.add('zeroPages', pageCount);
   add(block, firstPage, pageCount);
 }
 
-function discardRuns(header: FrameHeader, bits: Uint8Array): void {
-  const { block, firstPage, pageCount } = header;
-  checkPadding('DISCARD', header, bits);
-  const bitmap = received.bitmaps[block] as PageBitmap;
-  const stale = new PageBitmap(firstPage + pageCount);
-  new Uint8Array(stale.buffer).set(bits, firstPage / 8);
-  stale.forEachRun((first, count) => {
-    // A page that never came is not there; only what came takes a system call.
-    if (bitmap.next(first, first + count) < 0) return;
-    discardPages(blocks[block] as RamBlock, first, count);
-    received.removeRun(block, first, count);
-  });
-}
-
 /** Of pages that were stored to guest memory. */
 function addContent(block: number, first: number, count: number): void {
+  if (gate.sumsPages) sums.noteMemory(block, first, count);
   counters.add('normalPages', count);
   written[block]?.addRun(first, count);
   add(block, first, count);
@@ -285,15 +289,11 @@ function addressOf(block: number, page: number): number {
 }
 
 function unexpected(header: FrameHeader): ChannelError {
-  const type = header.type.toString(16);
-  return new ChannelError(
-    'ERR_PROTOCOL',
-    `frame type 0x${type} does not belong here (${role} channel)`,
-  );
+  return unexpectedFrame(header, role);
 }
 
 function report(event: RamReceiverEvent): void {
-  if (event.type !== 'complete') gate.tellOne();
+  if (event.type !== 'complete' && event.type !== 'damaged') gate.tellOne(); // these have limits
   // What nobody here needs any more is handed over, not copied: device state may be long.
   tell(event, event.type === 'device' ? [event.state.buffer as ArrayBuffer] : []);
 }

@@ -8,6 +8,10 @@ export interface RamSenderData {
   readonly present: readonly SharedArrayBuffer[];
   readonly control: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  /** With `x-checksum`. */
+  readonly checks: boolean;
+  /** With `x-ram-digest`: `PageSums`. */
+  readonly sums?: readonly SharedArrayBuffer[];
   /** Of a page-sender; the thread of the main channel has none. */
   readonly pageChannel?: PageChannelData;
 }
@@ -88,5 +92,9 @@ export type RamSenderCommands = {
   switchover: { argument: SwitchoverOrder; answer: SwitchoverResult };
   /** Tells the destination that what is dirty here is stale there; every page once. */
   discard: { argument: undefined; answer: void };
+  /** Of each block, of a guest that stands still: `ramDigests`. */
+  digest: { argument: undefined; answer: Uint8Array[] };
   write: { argument: readonly Uint8Array[]; answer: void };
+  /** With `x-checksum`: the frames written from here on are checked ones. */
+  seal: { argument: undefined; answer: void };
 };

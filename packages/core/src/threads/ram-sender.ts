@@ -1,10 +1,12 @@
 import { workerData } from 'node:worker_threads';
 import { ScratchBuffer } from '@godwit/posix';
-import { encodeControl, FrameType, writeBytes } from '@godwit/transport';
+import { encodeControl, FrameType, sealFrame, writeBytes } from '@godwit/transport';
 import { bitmapFrames } from '../memory/bitmap-frames.ts';
 import type { DirtyLog } from '../memory/dirty-log.ts';
 import { openDirtyLog } from '../memory/open-dirty-log.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
+import { ramDigests } from '../memory/ram-digest.ts';
 import { RamChunks } from '../memory/ram-chunks.ts';
 import { Counters, senderCounters } from './counters.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -39,7 +41,7 @@ const BATCH_BYTES_POSTCOPY = 128 * 1024;
 const SLEEP_MILLIS_MAX = 1000;
 
 const data = workerData as RamSenderData;
-const { blocks, pageChannel } = data;
+const { blocks, pageChannel, checks } = data;
 const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
 const present = data.present.map(
   (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
@@ -50,11 +52,18 @@ const control = new SenderControl(data.control);
 const counters = new Counters(senderCounters, data.counters);
 const zlibLevel = pageChannel?.zlibLevel;
 const compressor = zlibLevel === undefined ? undefined : new RunCompressor(zlibLevel);
-const batch = new PageBatch({ blocks, dirty, present }, { looksForZeros, compressor });
+const sums = data.sums && new PageSums(blocks, data.sums);
+const batch = new PageBatch(
+  { blocks, dirty, present },
+  { looksForZeros, compressor, checks, sums },
+);
 const chunks = new RamChunks(data.blockPages);
 const pacer = new Pacer();
 const heartbeat = new Heartbeat();
 let idleBeats: NodeJS.Timeout | undefined;
+/** On the main channel only what follows `start`, which asks for it. */
+let seals = checks && pageChannel !== undefined;
+if (seals) heartbeat.seal();
 let descriptor = -1;
 let dirtyLog: DirtyLog | undefined;
 
@@ -94,6 +103,13 @@ serveThread<RamSenderCommands>({
   discard,
   write(frames) {
     for (const frame of frames) write(frame);
+  },
+  digest() {
+    return ramDigests(blocks, present);
+  },
+  seal() {
+    heartbeat.seal();
+    seals = true;
   },
 });
 
@@ -256,6 +272,7 @@ function bandwidth(order: TransferOrder): number {
 }
 
 function write(frame: Uint8Array): void {
+  if (seals) sealFrame(frame);
   const scratch = new ScratchBuffer(frame.byteLength);
   scratch.bytes.set(frame);
   writeBytes(descriptor, scratch.address, frame.byteLength);

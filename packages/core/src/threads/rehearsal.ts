@@ -83,6 +83,7 @@ export function rehearseFaults(): void {
       received: new ReceivedPages([PAGES]),
       requested: [new PageBitmap(PAGES)] as const,
       faulted: [new PageBitmap(PAGES)],
+      damaged: [],
       ledger: new FaultLedger(),
       counters: new Counters(faultCounters),
       histogram: new LatencyHistogram(),

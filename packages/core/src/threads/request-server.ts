@@ -2,7 +2,7 @@ import { POLLIN, POLLOUT, PollSet } from '@godwit/posix';
 import { type FrameHeader, type FrameLimits, isRunInside } from '@godwit/transport';
 import type { PageBitmap } from '../memory/page-bitmap.ts';
 import type { ReturnPathCounters } from './counters.ts';
-import { PageBatch, type PageTables } from './page-batch.ts';
+import { PageBatch, type PageBatchOptions, type PageTables } from './page-batch.ts';
 import { PrefetchWindow } from './prefetch-window.ts';
 import type { SenderControl } from './sender-control.ts';
 
@@ -32,13 +32,14 @@ export class RequestServer {
     limits: FrameLimits,
     control: SenderControl,
     counters: ReturnPathCounters,
+    integrity: Pick<PageBatchOptions, 'checks' | 'sums'> = {},
   ) {
     this.#limits = limits;
     this.#tables = tables;
     this.#control = control;
     this.#counters = counters;
     const looksForZeros = (): boolean => control.zeroPageDetection !== 'none';
-    this.#batch = new PageBatch(tables, { looksForZeros });
+    this.#batch = new PageBatch(tables, { looksForZeros, ...integrity });
     this.#prefetch = new PrefetchWindow(tables.dirty);
   }
 
@@ -63,6 +64,23 @@ export class RequestServer {
     else if (urgent < 0) this.#leaveToSender(block, first, end);
     else this.#send(urgent, block, first, end);
     if (urgent >= 0) this.#prefetch.note(block, end - 1);
+  }
+
+  /**
+   * Pages that were damaged on their way have not been sent. A bad run is counted and ignored, as above.
+   *
+   * @returns whether there is something to send.
+   */
+  takeBack(header: FrameHeader): boolean {
+    const { block, firstPage, pageCount } = header;
+    if (!isRunInside(header, this.#limits)) {
+      this.#counters.add('impossibleRequests', 1);
+      return false;
+    }
+    (this.#tables.dirty[block] as PageBitmap).addRun(firstPage, pageCount);
+    this.#counters.add('resends', 1);
+    this.#counters.add('resentPages', pageCount);
+    return true;
   }
 
   /**

@@ -18,4 +18,11 @@ export type ReturnPathEvent =
       readonly firstPage: number;
       readonly pageCount: number;
       readonly bytes: Uint8Array;
+    }
+  /** These pages arrived damaged; they are dirty again. */
+  | {
+      readonly type: 'resend';
+      readonly block: number;
+      readonly firstPage: number;
+      readonly pageCount: number;
     };

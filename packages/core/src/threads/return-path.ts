@@ -1,13 +1,16 @@
 import { workerData } from 'node:worker_threads';
 import {
   ChannelError,
+  type ControlMessage,
   decodeControl,
+  type FrameHeader,
   FrameReader,
   FrameType,
   pollingSource,
 } from '@godwit/transport';
 import { requestShortSlice } from '@godwit/posix';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import { PageSums } from '../memory/page-sums.ts';
 import { countedReads } from './counted-reads.ts';
 import { Counters, returnPathCounters } from './counters.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -27,7 +30,12 @@ import { URGENT_SLICE_MICROS } from './priorities.ts';
 const STAGING_BYTES = 64 * 1024;
 
 const data = workerData as ReturnPathData;
-const limits = { pageBytes: data.blocks[0]?.pageBytes ?? 4096, blockPages: data.blockPages };
+const limits = {
+  pageBytes: data.blocks[0]?.pageBytes ?? 4096,
+  blockPages: data.blockPages,
+  /** With `x-checksum`, from the frame on that follows `started`. */
+  checked: false,
+};
 const dirty = data.dirty.map((buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer));
 const present = data.present.map(
   (buffer, i) => new PageBitmap(data.blockPages[i] as number, buffer),
@@ -35,11 +43,13 @@ const present = data.present.map(
 const control = new SenderControl(data.control);
 const counters = new Counters(returnPathCounters, data.counters);
 const heartbeat = new Heartbeat();
+if (data.checks) heartbeat.seal(); // the urgent channel is opened after `started`
 const server = new RequestServer(
   { blocks: data.blocks, dirty, present },
   limits,
   control,
   counters,
+  { checks: data.checks, sums: data.sums && new PageSums(data.blocks, data.sums) },
 );
 
 requestShortSlice(URGENT_SLICE_MICROS);
@@ -62,24 +72,38 @@ function serveFrame(reader: FrameReader): void {
     case FrameType.REQUEST:
       return server.serve(header);
     case FrameType.CONTROL:
-      return report({ type: 'control', message: decodeControl(reader.readBody()) });
+      return takeControl(decodeControl(reader.readBody()));
     case FrameType.RECV_BITMAP: {
       const { block, firstPage, pageCount } = header;
       return report({ type: 'bitmap', block, firstPage, pageCount, bytes: reader.readBody() });
     }
+    case FrameType.RESEND: {
+      if (!limits.checked) throw unexpected(header);
+      const { block, firstPage, pageCount } = header;
+      if (server.takeBack(header)) report({ type: 'resend', block, firstPage, pageCount });
+      return;
+    }
     case FrameType.HEARTBEAT:
       return answerHeartbeat();
-    default: {
-      const type = header.type.toString(16);
-      throw new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
-    }
+    default:
+      throw unexpected(header);
   }
+}
+
+function takeControl(message: ControlMessage): void {
+  if (message.t === 'started') limits.checked = data.checks;
+  report({ type: 'control', message });
 }
 
 /** The urgent channel's own: what is written there is written by this thread. */
 function answerHeartbeat(): void {
   const { urgentDescriptor } = control;
   if (urgentDescriptor >= 0) heartbeat.write(urgentDescriptor);
+}
+
+function unexpected(header: FrameHeader): ChannelError {
+  const type = header.type.toString(16);
+  return new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
 }
 
 function report(event: ReturnPathEvent): void {

@@ -15,6 +15,8 @@ const SKIPPED_RUNS_MAX = 15;
 export interface CompressedRun {
   readonly address: number;
   readonly byteLength: number;
+  /** The same as a view. */
+  readonly bytes: Uint8Array;
 }
 
 /**
@@ -61,8 +63,10 @@ export class RunCompressor {
     }
     this.#skips = 0;
     this.#output.bytes.set(body, this.#used);
-    const run = { address: this.#output.address + this.#used, byteLength: body.byteLength };
-    this.#used += body.byteLength;
+    const { byteLength: bodyBytes } = body;
+    const bytes = this.#output.bytes.subarray(this.#used, this.#used + bodyBytes);
+    const run = { address: this.#output.address + this.#used, byteLength: bodyBytes, bytes };
+    this.#used += bodyBytes;
     this.#runs += 1;
     return run;
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
-import { RamAccess, type RamBlock } from '@godwit/core';
+import type { RamBlock } from '@godwit/core';
+import { RamAccess } from '@godwit/core/ram-access'; // in each vCPU's thread: not all of the engine
 import { viewMemory } from '@godwit/posix';
 
 /** The dummy guest's own page, whatever pages its RAM is backed by. */

@@ -79,6 +79,12 @@ export class VcpuThread {
     return kind === 'exit' || (kind === 'pause' && this.#control.acknowledged === command);
   }
 
+  /** Stopped, or told to stop and waiting for a page: then before the step that the page is for. */
+  isStill(isWaiting: (threadId: number) => boolean): boolean {
+    if (this.stopped) return true;
+    return commandKind(this.#control.command) === 'pause' && isWaiting(this.threadId);
+  }
+
   /** From now on, running or not. */
   setThrottle(percentage: number): void {
     this.#control.throttle = percentage;

@@ -8,6 +8,9 @@ export interface MachineGuest extends Guest {
    */
   pause(options?: { readonly signal?: AbortSignal }): Promise<void>;
 
+  /** The device state of a guest that was told to pause, while pages are missing: as of `Guest.freeze`. */
+  frozenState?(isWaiting: (threadId: number) => boolean): Promise<Uint8Array>;
+
   /** Proves, on a stopped guest whose pages are all here, that every byte is what it must be. */
   verify?(): Promise<VerifyResult>;
 }

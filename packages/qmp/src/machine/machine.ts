@@ -1,6 +1,7 @@
+import type { KeyObject } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 
-import { type Guest, SecurityObjects } from '@godwit/core';
+import { type CrashJournal, type Guest, SecurityObjects } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 import { within } from '../deadline.ts';
@@ -26,6 +27,10 @@ export interface MachineOptions {
   readonly incoming?: boolean;
   /** What is there before the first object-add; default nothing. */
   readonly security?: SecurityObjects;
+  /** Private, ed25519: signs receipts. */
+  readonly receiptKey?: KeyObject | undefined;
+  /** Where the incoming guest is written to while its link is down. */
+  readonly journal?: CrashJournal | undefined;
   /** Default STOP_LIMIT_MILLIS. */
   readonly stopLimitMillis?: number;
 }
@@ -35,6 +40,8 @@ export interface MachineEvents {
   event: [name: string, data: object | undefined];
   /** The process is to end: by command, or because a migration leaves it nothing to stay for. */
   quit: [code: number, reason: Error | undefined];
+  /** A migration has ended, well or not: there is a receipt of it. */
+  ended: [];
   /** A migration is listened for here; on a socket file if it is one. */
   listening: [address: Address];
 }
@@ -68,18 +75,28 @@ export class Machine extends EventEmitter<MachineEvents> {
   constructor(options: MachineOptions) {
     super();
     const { guest, name, uuid, vcpus, paused = false, incoming = false } = options;
+    const { journal, receiptKey, security = new SecurityObjects() } = options;
     this.name = name;
     this.#guest = guest;
     this.#stopLimitMillis = options.stopLimitMillis ?? STOP_LIMIT_MILLIS;
     this.#isIncoming = incoming;
     const tell = (event: string, data?: object): void => void this.emit('event', event, data);
-    this.#control = new RunControl(guest, { wanted: !paused, held: incoming }, tell);
+    this.#control = new RunControl(
+      guest,
+      { wanted: !paused, held: incoming },
+      (event) => {
+        if (event === 'STOP') this.migrations.incoming?.guestStopped(); // whoever is told may rely on it
+        tell(event);
+      },
+      () => this.migrations.incoming?.guestGoesOn(),
+    );
     this.migrations = new Migrations(
       this.#control,
-      { uuid, vcpus, incoming, security: options.security ?? new SecurityObjects() },
+      { uuid, vcpus, incoming, journal, receiptKey, security },
       {
         tell,
         listening: (address) => void this.emit('listening', address),
+        ended: () => void this.emit('ended'),
         quit: (code, reason) => void this.emit('quit', code, reason),
       },
     );

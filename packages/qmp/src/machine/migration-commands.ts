@@ -11,6 +11,7 @@ import {
 } from './migration-address.ts';
 import { migrationInfoSpec } from './migration-info.ts';
 import { pageMapSpec } from './page-map.ts';
+import { signedReceiptSpec } from './receipt.ts';
 
 /** Every status that a migration may be expected in; two are QEMU's alone. */
 const statuses = [...Object.keys(sourceTransitions), 'wait-unplug', 'colo'];
@@ -64,6 +65,11 @@ export function migrationCommands({ migrations, linkProbe }: Machine): CommandTa
       returns: pageMapSpec,
       run: ({ cells }) => migrations.pageMap(checkCells(cells)),
     }),
+    /** Ours. */
+    'x-query-migration-receipt': {
+      returns: signedReceiptSpec,
+      run: () => migrations.receipt(),
+    },
     'query-migrate': { returns: migrationInfoSpec, run: () => migrations.info() },
   };
 }

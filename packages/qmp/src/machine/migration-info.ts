@@ -1,4 +1,5 @@
 import {
+  type ChecksumInfo,
   type DestinationInfo,
   destinationTransitions,
   downtimePartNames,
@@ -74,6 +75,16 @@ const faults = {
   'latency-dist': { type: 'list', of: int },
 } as const satisfies Members<FaultInfo>;
 
+const checksum = {
+  'damaged-frames': int,
+  'damaged-pages': int,
+  'last-damaged': {
+    type: 'object',
+    members: { block: { type: 'str' }, page: int, pages: int },
+    optional: true,
+  },
+} as const satisfies Members<ChecksumInfo>;
+
 const source = {
   status: { ...migrationStatusSpec, optional: true },
   'error-desc': { type: 'str', optional: true },
@@ -90,6 +101,7 @@ const source = {
   },
   ram: { type: 'object', members: ram, optional: true },
   'cpu-throttle-percentage': optionalInt,
+  'x-checksum': { type: 'object', members: checksum, optional: true },
   'x-senders': {
     type: 'object',
     members: { threads: int, 'cpu-us': int, 'paced-us': int, 'write-us': int },
@@ -109,6 +121,8 @@ const destination = {
   'x-receivers': { type: 'object', members: { threads: int, 'cpu-us': int }, optional: true },
   'x-ram': { type: 'object', members: received, optional: true },
   'x-faults': { type: 'object', members: faults, optional: true },
+  'x-checksum': source['x-checksum'],
+  'x-guardian': { type: 'str', values: ['watching', 'released', 'absent'], optional: true },
 } as const satisfies Members<DestinationInfo>;
 
 /** QEMU's MigrationInfo: a process says what it knows as a source or as a destination. */

@@ -24,7 +24,7 @@ export class MigrationSettings {
   #capabilities: Capabilities = capabilityDefaults;
   #parameters: Parameters = parameterDefaults;
 
-  constructor(owner: SettingsOwner, security: SecurityObjects) {
+  constructor(security: SecurityObjects, owner: SettingsOwner) {
     this.security = security;
     this.#owner = owner;
   }
@@ -35,6 +35,11 @@ export class MigrationSettings {
 
   get parameters(): Parameters {
     return this.#parameters;
+  }
+
+  /** That a next migration may have. */
+  get pageChannels(): number {
+    return this.#capabilities.multifd ? this.#parameters['multifd-channels'] : 0;
   }
 
   changeCapabilities(changes: readonly { capability: string; state: boolean }[]): void {

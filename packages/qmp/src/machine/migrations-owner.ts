@@ -1,4 +1,5 @@
-import type { DestinationInfo, SecurityObjects, SourceInfo } from '@godwit/core';
+import type { KeyObject } from 'node:crypto';
+import type { CrashJournal, DestinationInfo, SecurityObjects, SourceInfo } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 export interface MigrationsOptions {
@@ -6,6 +7,10 @@ export interface MigrationsOptions {
   readonly vcpus: number;
   readonly incoming: boolean;
   readonly security: SecurityObjects;
+  /** Signs receipts; left out, they are not signed. */
+  readonly receiptKey?: KeyObject | undefined;
+  /** Of the guest that comes in. */
+  readonly journal?: CrashJournal | undefined;
 }
 
 /** What query-migrate answers. */
@@ -17,5 +22,7 @@ export type MigrationInfo = (SourceInfo | DestinationInfo) & {
 export interface MigrationsOwner {
   tell(event: string, data: object): void;
   listening(address: Address): void;
+  /** A migration has ended, well or not: there is a receipt of it. */
+  ended(): void;
   quit(code: number, reason: Error | undefined): void;
 }

@@ -1,22 +1,25 @@
 import {
-  DestinationMigration,
+  type DestinationMigration,
   type DestinationStatus,
+  emptyRam,
   isRunning,
   type MigrationStatus,
   type PageMap,
-  type Parameters,
   pageMap,
-  SourceMigration,
+  type SignedReceipt,
+  type SourceMigration,
 } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
-import { QmpError } from '../errors.ts';
 import { DirtyRate } from './dirty-rate.ts';
 import { Blockers } from './blockers.ts';
+import { newIncoming, newOutgoing } from './new-migration.ts';
 import { MigrationSettings } from './migration-settings.ts';
 import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
+import { handOut } from './receipt.ts';
+import { guestHasLeft, inProgress, nothingToPause, refuse } from './refusals.ts';
 import type { RunControl } from './run-control.ts';
-import { tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
+import { tellDifference, tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
 
 /**
  * The migrations of one guest: it may arrive by one and leave by another, never both at once. What
@@ -43,11 +46,10 @@ export class Migrations {
     this.#options = options;
     this.#owner = owner;
     this.#isExpected = options.incoming;
-    const settingsOwner = {
-      refuseCapabilities: (): void => this.#refuseDuringOutgoing(),
-      onParameters: (parameters: Parameters) => this.#outgoing?.setParameters(parameters),
-    };
-    this.settings = new MigrationSettings(settingsOwner, options.security);
+    this.settings = new MigrationSettings(options.security, {
+      refuseCapabilities: () => this.#refuseDuringOutgoing(),
+      onParameters: (parameters) => this.#outgoing?.setParameters(parameters),
+    });
     this.dirtyRate = new DirtyRate(control.engineGuest().ram, {
       settled: async () => await this.#lastEnded(),
       refuseIfUsed: () => this.#refuseIfMemoryIsUsed(),
@@ -85,6 +87,11 @@ export class Migrations {
     return reasons.length === 0 ? info : { ...info, 'blocked-reasons': reasons };
   }
 
+  /** Of the migration that query-migrate tells of. @throws {QmpError} it has not ended. */
+  async receipt(): Promise<SignedReceipt> {
+    return handOut(await (this.#outgoing ?? this.#incoming)?.receipt(), this.#options.receiptKey);
+  }
+
   /** A migration runs, in either direction, whose channels `yank` may shut down. */
   get canYank(): boolean {
     return isRunning(this.status);
@@ -93,6 +100,10 @@ export class Migrations {
   /** Shuts down every channel of the migration that runs. Where that leads depends on how far it is. */
   yank(): void {
     (this.#outgoing ?? this.#incoming)?.yank();
+  }
+
+  get incoming(): DestinationMigration | undefined {
+    return this.#incoming;
   }
 
   /** As query-migrate: of the last migration that went out, else of the one that came in. */
@@ -105,25 +116,20 @@ export class Migrations {
   async start(address: Address): Promise<void> {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
-    if (this.hasLeft) {
-      throw refuse("Can't migrate the vm that was paused due to previous migration");
-    }
+    if (this.hasLeft) throw guestHasLeft();
     using _memory = await this.dirtyRate.hold();
     const [blocked] = this.#blockers.look();
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
-    const outgoing = new SourceMigration(this.#control.engineGuest(), {
-      capabilities: this.settings.capabilities,
-      parameters: this.settings.parameters,
-      security: this.settings.security,
-      uuid: this.#options.uuid,
-    });
+    const outgoing = newOutgoing(this.#control.engineGuest(), this.settings, this.#options);
     tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
     outgoing.on('status', (status) => {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
       this.#tell('MIGRATION', { status });
+      tellDifference(outgoing, (event, data) => this.#tell(event, data));
+      if (!isRunning(status)) this.#owner.ended();
     });
     this.#outgoing = outgoing;
     outgoing.start(address);
@@ -158,17 +164,18 @@ export class Migrations {
 
   pause(): void {
     const migration = this.#outgoing ?? this.#incoming;
-    if (migration === undefined) {
-      throw refuse(
-        'migrate-pause is currently only supported during postcopy-active or postcopy-recover ' +
-          'state, and there is no migration',
-      );
-    }
+    if (migration === undefined) throw nothingToPause();
     migration.pause();
   }
 
-  /** @throws {QmpError} this is no process, or not the time, to wait for a source. */
+  /**
+   * Whoever has given its guest away may take one again; in QEMU only a process that was started to
+   * wait for one.
+   *
+   * @throws {QmpError} this is no process, or not the time, to wait for a source.
+   */
   refuseListening(): void {
+    if (this.hasLeft) return;
     if (this.#hasArrived || (this.#incoming !== undefined && this.#incoming.status !== 'failed')) {
       throw refuse('The incoming migration has already been started');
     }
@@ -183,13 +190,14 @@ export class Migrations {
    */
   async listen(address: Address, exitOnError: boolean): Promise<Address> {
     this.refuseListening();
-    const old = this.#incoming;
-    await old?.close();
-    const incoming = this.#newIncoming();
+    await this.#incoming?.close();
+    if (this.hasLeft) await this.#clear();
+    const incoming = newIncoming(this.#control.engineGuest(), this.settings, this.#options);
     incoming.on('status', (status) => this.#incomingChanged(incoming, status, exitOnError));
     this.#incoming = incoming;
     try {
       const bound = await incoming.listen(address);
+      this.#expect();
       this.#owner.listening(bound);
       return bound;
     } catch (error) {
@@ -231,8 +239,7 @@ export class Migrations {
 
   /** A migration tells its last status before its threads are gone. */
   async #lastEnded(): Promise<void> {
-    const outgoing = this.#outgoing;
-    if (outgoing !== undefined && !isRunning(outgoing.status)) await outgoing.ended;
+    if (!isRunning(this.#outgoing?.status ?? 'none')) await this.#outgoing?.ended;
   }
 
   #refuseIfMemoryIsUsed(): void {
@@ -250,20 +257,20 @@ export class Migrations {
     await arrived?.close();
   }
 
-  #newIncoming(): DestinationMigration {
-    const { settings } = this;
-    const { uuid, vcpus } = this.#options;
-    return new DestinationMigration(this.#control.engineGuest(), {
-      parameters: () => settings.parameters,
-      security: settings.security,
-      uuid,
-      vcpus,
-      pageChannels: settings.capabilities.multifd ? settings.parameters['multifd-channels'] : 0,
-      // As it is when somebody asks: it may be switched on after the listening has begun.
-      get blocktime() {
-        return settings.capabilities['postcopy-blocktime'];
-      },
-    });
+  /** What the guest has left behind is nothing to the next one: a page that is not sent is zero. */
+  async #clear(): Promise<void> {
+    using _memory = await this.dirtyRate.hold();
+    await this.#outgoing?.ended;
+    emptyRam(this.#control.ram);
+  }
+
+  /** From here on this is a process that waits for its guest, whatever it was. */
+  #expect(): void {
+    if (this.#outgoing === undefined) return;
+    this.#outgoing = undefined;
+    this.#isExpected = true;
+    this.#hasArrived = false;
+    this.#control.awaitArrival();
   }
 
   #incomingChanged(
@@ -272,6 +279,7 @@ export class Migrations {
     exitOnError: boolean,
   ): void {
     this.#tell('MIGRATION', { status });
+    if (status === 'completed' || status === 'failed') this.#owner.ended();
     if (status === 'failed' && exitOnError) this.#owner.quit(1, incoming.error);
   }
 
@@ -288,12 +296,4 @@ export class Migrations {
   #refuseDuringOutgoing(): void {
     if (this.#outgoing !== undefined && isRunning(this.#outgoing.status)) throw inProgress();
   }
-}
-
-function inProgress(): QmpError {
-  return refuse("There's a migration process in progress");
-}
-
-function refuse(desc: string): QmpError {
-  return new QmpError('GenericError', desc);
 }

@@ -10,8 +10,11 @@ import type { MachineGuest } from './machine-guest.ts';
 export class RunControl {
   readonly #guest: MachineGuest;
   readonly #tell: (event: 'STOP' | 'RESUME') => void;
+  readonly #beforeRun: () => void;
   #wanted: boolean;
   #held: boolean;
+  /** By the journal of an incoming migration whose link is down. */
+  #frozen = false;
   /** As told last. */
   #runs = false;
   #hasRun = false;
@@ -23,16 +26,19 @@ export class RunControl {
   /**
    * @param guest stopped.
    * @param initially what the user wants, and whether a migration holds the guest.
+   * @param beforeRun the guest is about to run; where it throws it does not.
    */
   constructor(
     guest: MachineGuest,
     initially: { readonly wanted: boolean; readonly held: boolean },
     tell: (event: 'STOP' | 'RESUME') => void,
+    beforeRun: () => void = () => undefined,
   ) {
     this.#guest = guest;
     this.#wanted = initially.wanted;
     this.#held = initially.held;
     this.#tell = tell;
+    this.#beforeRun = beforeRun;
   }
 
   /** Some vCPU may make a step. */
@@ -82,6 +88,11 @@ export class RunControl {
     this.#wanted = true;
   }
 
+  /** The guest has left, and another is to arrive, to run or to wait as it did where it comes from. */
+  awaitArrival(): void {
+    this.#wanted = true;
+  }
+
   /** A migration needs it still. @returns when it has stopped. */
   async hold(): Promise<void> {
     this.#held = true;
@@ -94,6 +105,17 @@ export class RunControl {
     await this.#settle();
   }
 
+  /** The guest stands still whatever the user says; a vCPU that waits for a page may go on waiting. */
+  freeze(): void {
+    this.#frozen = true;
+    this.#settle().catch(() => undefined); // whether it stands still is asked of the guest
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    this.#settle().catch(() => undefined); // that a guest cannot run any more is told by the guest
+  }
+
   /** What the engine gets to see: its pause holds the guest, its resume lets go. */
   engineGuest(): Guest {
     return new EngineGuest(this.#guest, this);
@@ -101,7 +123,7 @@ export class RunControl {
 
   /** It runs, or will without anybody's doing. */
   get meantToRun(): boolean {
-    return this.#wanted && !this.#held;
+    return this.#wanted && !this.#held && !this.#frozen;
   }
 
   /** @returns when the guest is where it should be; rejects when it cannot be, or not any more. */
@@ -121,6 +143,7 @@ export class RunControl {
 
   async #turn(run: boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    if (run) this.#beforeRun();
     if (run) await this.#guest.resume();
     else await this.#guest.pause({ signal });
     if (run) this.#hasRun = true;
@@ -133,13 +156,20 @@ export class RunControl {
 class EngineGuest implements Guest {
   readonly ram: Guest['ram'];
   readonly throttle?: (percentage: number) => void;
-  readonly #guest: Guest;
+  readonly freeze?: NonNullable<Guest['freeze']>;
+  readonly #guest: MachineGuest;
   readonly #control: RunControl;
 
-  constructor(guest: Guest, control: RunControl) {
+  constructor(guest: MachineGuest, control: RunControl) {
     this.ram = guest.ram;
     // Only a guest that can be throttled is one to the engine.
     if (guest.throttle !== undefined) this.throttle = (percentage) => guest.throttle?.(percentage);
+    if (guest.frozenState !== undefined) {
+      this.freeze = async (isWaiting) => {
+        control.freeze();
+        return (await guest.frozenState?.(isWaiting)) ?? new Uint8Array();
+      };
+    }
     this.#guest = guest;
     this.#control = control;
   }
@@ -158,6 +188,10 @@ class EngineGuest implements Guest {
 
   async resume(): Promise<void> {
     await this.#control.release();
+  }
+
+  thaw(): void {
+    this.#control.thaw();
   }
 
   saveDeviceState(): Uint8Array {

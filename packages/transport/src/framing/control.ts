@@ -13,6 +13,11 @@ export interface ReceivedProof {
   readonly digest: Uint8Array;
 }
 
+/** With `x-ram-digest`, also what RAM holds: a digest for each block. */
+export interface RamProof extends ReceivedProof {
+  readonly ram?: readonly Uint8Array[];
+}
+
 /** How far the destination got, as it tells a source that comes back. */
 export type DestinationPhase = 'loaded' | 'running' | 'complete';
 
@@ -39,16 +44,16 @@ export type ControlMessage =
   | { readonly t: 'flushed' }
   | { readonly t: 'switchover-ack' }
   | { readonly t: 'listen' }
-  | ({ readonly t: 'loaded' } & ReceivedProof)
+  | ({ readonly t: 'loaded' } & RamProof)
   | { readonly t: 'run'; readonly paused: boolean }
   | { readonly t: 'running' }
   | { readonly t: 'end' }
-  | ({ readonly t: 'complete' } & ReceivedProof)
+  | ({ readonly t: 'complete' } & RamProof)
   | { readonly t: 'finished' }
   | { readonly t: 'abandon'; readonly why: string }
   | { readonly t: 'failed'; readonly why: string }
   | { readonly t: 'recover' }
-  | ({ readonly t: 'recovering'; readonly phase: DestinationPhase } & ReceivedProof)
+  | ({ readonly t: 'recovering'; readonly phase: DestinationPhase } & RamProof)
   | { readonly t: 'resume' }
   | { readonly t: 'resumed' };
 
@@ -75,7 +80,14 @@ const isBlock: Check = (value) =>
   isCount(value[1]) &&
   value[1] > 0;
 
-const proof = { pages: isCount, digest: isDigest };
+const isDigestList: Check = (value) =>
+  Array.isArray(value) && value.length <= BLOCKS_MAX && value.every(isDigest);
+
+const ramProof = {
+  pages: isCount,
+  digest: isDigest,
+  ram: (value: unknown) => value === undefined || isDigestList(value),
+};
 
 /** The keys of each message beside `t` and what each may hold; one that may be absent takes undefined. */
 const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
@@ -101,18 +113,18 @@ const shapes: Readonly<Record<ControlType, Readonly<Record<string, Check>>>> = {
   flushed: {},
   'switchover-ack': {},
   listen: {},
-  loaded: proof,
+  loaded: ramProof,
   run: { paused: isBoolean },
   running: {},
   end: {},
-  complete: proof,
+  complete: ramProof,
   finished: {},
   abandon: { why: isText },
   failed: { why: isText },
   recover: {},
   recovering: {
     phase: (value) => value === 'loaded' || value === 'running' || value === 'complete',
-    ...proof,
+    ...ramProof,
   },
   resume: {},
   resumed: {},

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { IoVector, ScratchBuffer } from '@godwit/posix';
 import { encodeFrameHeader, FRAME_HEADER_BYTES, type FrameType } from './frame.ts';
+import { sealFrameHeader } from './header-check.ts';
 
 /** Two ranges a frame, header and body, within the 1024 that one writev takes. */
 const FRAMES_MAX = 512;
@@ -33,7 +34,10 @@ export class FrameBatch {
     this.#frames = 0;
   }
 
-  /** @param address of the body, which must stay as it is until the batch is written; unused if empty. */
+  /**
+   * @param address of the body, which must stay as it is until the batch is written; unused if empty.
+   * @param checksum of the body, 0 if empty: makes a checked frame of it.
+   */
   add(
     type: FrameType,
     block: number,
@@ -41,10 +45,12 @@ export class FrameBatch {
     pageCount: number,
     address: number,
     bodyBytes: number,
+    checksum?: number,
   ): void {
     assert(this.#frames < FRAMES_MAX);
     const offset = this.#frames * FRAME_HEADER_BYTES;
     encodeFrameHeader(this.#view, offset, type, block, firstPage, pageCount, bodyBytes);
+    if (checksum !== undefined) sealFrameHeader(this.#view, offset, checksum);
     this.vector.set(this.ranges++, this.#headers.address + offset, FRAME_HEADER_BYTES);
     if (bodyBytes > 0) this.vector.set(this.ranges++, address, bodyBytes);
     this.byteLength += FRAME_HEADER_BYTES + bodyBytes;

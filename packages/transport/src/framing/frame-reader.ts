@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyMemory, ScratchBuffer } from '@godwit/posix';
 import { ChannelError } from '../errors.ts';
+import { checksumOf } from './checksum.ts';
 import {
   decodeFrameHeader,
   FRAME_HEADER_BYTES,
@@ -32,6 +33,7 @@ export class FrameReader {
   readonly #view: DataView;
   #start = 0;
   #end = 0;
+  #isChecked = false;
 
   /** @param stagingBytes room for what was read and is not consumed. */
   constructor(source: ByteSource, stagingBytes: number, readAheadBytes = stagingBytes) {
@@ -64,10 +66,15 @@ export class FrameReader {
     decodeFrameHeader(this.#view, this.#start, this.header, limits);
     this.#start += FRAME_HEADER_BYTES;
     this.bodyBytesLeft = this.header.bodyBytes;
+    this.#isChecked = limits.checked === true;
     return true;
   }
 
-  /** The whole body as a copy: for control, bitmaps, device state. */
+  /**
+   * The whole body as a copy: for control, bitmaps, device state.
+   *
+   * @throws {ChannelError} `ERR_CHECKSUM`: the frame is a checked one, and the body was damaged.
+   */
   readBody(): Uint8Array {
     const body = new Uint8Array(this.bodyBytesLeft);
     for (let at = 0; at < body.byteLength;) {
@@ -78,6 +85,7 @@ export class FrameReader {
       this.consume(bytes);
       at += bytes;
     }
+    if (this.#isChecked && checksumOf(body) !== this.header.checksum) throw damaged(this.header);
     return body;
   }
 
@@ -149,6 +157,11 @@ export class FrameReader {
     this.#end -= this.#start;
     this.#start = 0;
   }
+}
+
+function damaged({ type, bodyBytes }: FrameHeader): ChannelError {
+  const what = `the body of ${bodyBytes} bytes of a frame of type 0x${type.toString(16)}`;
+  return new ChannelError('ERR_CHECKSUM', `${what} was damaged on its way`);
 }
 
 function endedWithin(): ChannelError {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { ChannelError } from '../errors.ts';
+import { CHECKED_FLAG, isHeaderIntact } from './header-check.ts';
 
 /** Frame types; a number once used is never used for something else. */
 export const FrameType = {
@@ -11,6 +12,7 @@ export const FrameType = {
   DEVICE: 0x11,
   REQUEST: 0x20,
   RECV_BITMAP: 0x21,
+  RESEND: 0x22,
   HEARTBEAT: 0x30,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
@@ -19,6 +21,8 @@ export const FRAME_HEADER_BYTES = 24;
 export const PAGES_BODY_BYTES_MAX = 4 * 1024 * 1024;
 /** What the pages of one ZLIB_PAGES frame may come to, uncompressed. */
 export const ZLIB_PAGES_BYTES_MAX = 1024 * 1024;
+/** The body of a checked PAGES frame: its pages are placed when all of it has been looked at. */
+export const CHECKED_PAGES_BYTES_MAX = 1024 * 1024;
 export const BITMAP_BODY_BYTES_MAX = 1024 * 1024;
 export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
 export const DEVICE_BODY_BYTES_MAX = 64 * 1024 * 1024;
@@ -33,6 +37,7 @@ const bodyBytesMax: Readonly<Record<FrameType, number>> = {
   [FrameType.DEVICE]: DEVICE_BODY_BYTES_MAX,
   [FrameType.REQUEST]: 0,
   [FrameType.RECV_BITMAP]: BITMAP_BODY_BYTES_MAX,
+  [FrameType.RESEND]: 0,
   [FrameType.HEARTBEAT]: 0,
 };
 
@@ -43,6 +48,8 @@ const bodyBytesMax: Readonly<Record<FrameType, number>> = {
  *     | type | flags | block | bodyLength | firstPage | count | checksum | body …
  *     | u8   | u8    | u16   | u32        | u64       | u32   | u32      |
  *
+ * Of a checked frame the two highest bytes of the first page are the check of the header.
+ *
  * One object is reused for frame after frame: no allocation where pages flow.
  */
 export interface FrameHeader {
@@ -51,6 +58,8 @@ export interface FrameHeader {
   bodyBytes: number;
   firstPage: number;
   pageCount: number;
+  /** Of the body; of a checked frame alone. */
+  checksum?: number;
 }
 
 /** The shape both sides negotiated: what a run of pages may name. */
@@ -58,6 +67,8 @@ export interface FrameLimits {
   readonly pageBytes: number;
   /** Pages of each block, by block index; empty before `start`, when no page frame is legal. */
   readonly blockPages: readonly number[];
+  /** Every frame is a checked one, from here on; default none is. */
+  readonly checked?: boolean;
 }
 
 export function newFrameHeader(): FrameHeader {
@@ -87,9 +98,9 @@ export function encodeFrameHeader(
 
 /**
  * The peer is not trusted: what the header says is checked here against the limits, once for all
- * callers, a REQUEST's run excepted (an impossible one is the caller's to count and ignore).
+ * callers, a REQUEST's and a RESEND's run excepted (an impossible one is the caller's to count and ignore).
  *
- * @throws {ChannelError} `ERR_PROTOCOL`, naming the offence.
+ * @throws {ChannelError} `ERR_PROTOCOL`, naming the offence; `ERR_CHECKSUM`: it is not as it was sent.
  */
 export function decodeFrameHeader(
   from: DataView,
@@ -97,16 +108,24 @@ export function decodeFrameHeader(
   header: FrameHeader,
   limits: FrameLimits,
 ): void {
+  const isChecked = limits.checked === true;
+  if (isChecked && !isHeaderIntact(from, offset)) {
+    throw new ChannelError('ERR_CHECKSUM', 'the header of a frame was damaged on its way');
+  }
   const type = from.getUint8(offset) as FrameType;
   const bodyMax = bodyBytesMax[type];
   if (bodyMax === undefined) throw refuse(`unknown frame type 0x${type.toString(16)}`);
   const flags = from.getUint8(offset + 1);
-  if (flags !== 0) throw refuse(`frame flags 0x${flags.toString(16)} are not spoken in version 1`);
+  if (flags !== (isChecked ? CHECKED_FLAG : 0)) {
+    throw refuse(`frame flags 0x${flags.toString(16)} are not spoken here`);
+  }
   header.type = type;
   header.block = from.getUint16(offset + 2, true);
   header.bodyBytes = from.getUint32(offset + 4, true);
-  header.firstPage = from.getUint32(offset + 8, true) + from.getUint32(offset + 12, true) * 2 ** 32;
+  const high = isChecked ? from.getUint16(offset + 12, true) : from.getUint32(offset + 12, true);
+  header.firstPage = from.getUint32(offset + 8, true) + high * 2 ** 32;
   header.pageCount = from.getUint32(offset + 16, true);
+  if (isChecked) readChecksum(from, offset, header);
   if (header.bodyBytes > bodyMax) {
     throw refuse(
       `a body of ${header.bodyBytes} bytes; type 0x${type.toString(16)} has at most ${bodyMax}`,
@@ -115,7 +134,14 @@ export function decodeFrameHeader(
   checkRun(header, limits);
 }
 
-/** Is the run inside its block? The question a REQUEST is asked on its own. */
+/** Of no body it is 0; there the checksum itself is what was damaged. */
+function readChecksum(from: DataView, offset: number, header: FrameHeader): void {
+  header.checksum = from.getUint32(offset + 20, true);
+  if (header.bodyBytes > 0 || header.checksum === 0) return;
+  throw new ChannelError('ERR_CHECKSUM', 'the checksum of a frame was damaged on its way');
+}
+
+/** Is the run inside its block? The question a REQUEST or a RESEND is asked on its own. */
 export function isRunInside(header: FrameHeader, limits: FrameLimits): boolean {
   const pages = limits.blockPages[header.block] ?? -1;
   return header.pageCount > 0 && header.firstPage + header.pageCount <= pages;
@@ -126,6 +152,9 @@ function checkRun(header: FrameHeader, limits: FrameLimits): void {
     case FrameType.PAGES:
       if (header.bodyBytes !== header.pageCount * limits.pageBytes) {
         throw refuse(`${header.pageCount} pages in a body of ${header.bodyBytes} bytes`);
+      }
+      if (limits.checked === true && header.bodyBytes > CHECKED_PAGES_BYTES_MAX) {
+        throw refuse(`${header.bodyBytes} bytes of pages in one checked frame`);
       }
       return checkInside(header, limits);
     case FrameType.ZLIB_PAGES:
@@ -142,6 +171,7 @@ function checkRun(header: FrameHeader, limits: FrameLimits): void {
     case FrameType.CONTROL:
     case FrameType.DEVICE:
     case FrameType.REQUEST:
+    case FrameType.RESEND:
     case FrameType.HEARTBEAT:
       return;
   }

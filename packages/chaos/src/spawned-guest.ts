@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { QmpClient, QmpSocketError } from '@godwit/qmp';
 
-const GODWIT = fileURLToPath(new URL('../../bin/godwit.js', import.meta.url));
 /** Until the process answers QMP, its memory filled. */
 const START_LIMIT_MILLIS = 20_000;
 const CONNECT_RETRY_MILLIS = 20;
@@ -14,33 +12,44 @@ const QUIT_LIMIT_MILLIS = 2000;
 /** Of what a process says last, to show if it dies. */
 const STDERR_CHARS_MAX = 4000;
 
-export type SideName = 'source' | 'destination';
-
-export interface SpawnedGuestOptions {
-  readonly name: SideName;
+export interface SpawnedGuestOptions<Name extends string> {
+  readonly name: Name;
+  /** The program `godwit`, a module of Node's. */
+  readonly godwit: string;
   /** `unix:PATH`, where it shall answer QMP. */
   readonly qmp: string;
   /** Further arguments of `godwit guest`. */
   readonly args: readonly string[];
+  /** Negotiate out-of-band execution; default no. */
+  readonly oob?: boolean;
   /** Stops waiting for it to start. */
   readonly signal: AbortSignal;
 }
 
+/** How a process ended. */
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
 /** A `godwit guest` of our own, in a process of its own; it is gone when this is disposed of. */
-export class SpawnedGuest implements AsyncDisposable {
-  readonly name: SideName;
+export class SpawnedGuest<Name extends string = string> implements AsyncDisposable {
+  readonly name: Name;
   readonly pid: number;
   /** Resolves once the process has ended, with how, and what it said last. */
   readonly ended: Promise<Error>;
   readonly #child: ChildProcess;
   #client: QmpClient | undefined;
   #stderr = '';
+  #ending: Ending | undefined;
   readonly #kill = (): void => void this.#child.kill('SIGKILL');
 
   /** @throws {Error} it died, did not answer in time, or the signal's reason; nothing is left. */
-  static async start(options: SpawnedGuestOptions): Promise<SpawnedGuest> {
-    const { name, qmp, args } = options;
-    const command = [GODWIT, 'guest', '--name', name, '--qmp', qmp, ...args];
+  static async start<Name extends string>(
+    options: SpawnedGuestOptions<Name>,
+  ): Promise<SpawnedGuest<Name>> {
+    const { name, godwit, qmp, args } = options;
+    const command = [godwit, 'guest', '--name', name, '--qmp', qmp, ...args];
     const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'pipe'] });
     const { pid } = child;
     if (pid === undefined) {
@@ -49,7 +58,7 @@ export class SpawnedGuest implements AsyncDisposable {
     }
     const guest = new SpawnedGuest(name, pid, child);
     try {
-      guest.#client = await guest.#connect(qmp, options.signal);
+      guest.#client = await guest.#connect(options);
       return guest;
     } catch (error) {
       await guest.#end();
@@ -57,7 +66,7 @@ export class SpawnedGuest implements AsyncDisposable {
     }
   }
 
-  private constructor(name: SideName, pid: number, child: ChildProcess) {
+  private constructor(name: Name, pid: number, child: ChildProcess) {
     this.name = name;
     this.pid = pid;
     this.#child = child;
@@ -67,6 +76,8 @@ export class SpawnedGuest implements AsyncDisposable {
     });
     this.ended = once(child, 'close').then(([code, signal]) => {
       process.removeListener('exit', this.#kill);
+      // What `close` tells.
+      this.#ending = { code: code as number | null, signal: signal as NodeJS.Signals | null };
       const how = signal === null ? `with exit code ${String(code)}` : `by ${String(signal)}`;
       const said = this.#stderr === '' ? 'it said nothing' : `it said:\n${this.#stderr.trimEnd()}`;
       return new Error(`the ${name} (process ${pid}) has ended ${how}; ${said}`);
@@ -78,18 +89,34 @@ export class SpawnedGuest implements AsyncDisposable {
     return this.#client as QmpClient;
   }
 
+  /** Undefined while it lives. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** What it has said on stderr, the last of it. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** SIGKILL, SIGSTOP and the like: to this process alone, and only while it is ours. */
+  send(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client?.execute('quit', undefined, { timeoutMillis: 500 }).catch(ignore);
     await this.#endWithin(QUIT_LIMIT_MILLIS);
     await this.#end();
   }
 
-  async #connect(qmp: string, signal: AbortSignal): Promise<QmpClient> {
+  async #connect(options: SpawnedGuestOptions<Name>): Promise<QmpClient> {
+    const { qmp, signal, oob = false } = options;
     const givenUpAt = performance.now() + START_LIMIT_MILLIS;
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await QmpClient.connect(qmp, { signal });
+        return await QmpClient.connect(qmp, { signal, oob });
       } catch (error) {
         if (!(error instanceof QmpSocketError && error.code === 'ERR_CONNECT')) throw error;
         if (this.#child.exitCode !== null || this.#child.signalCode !== null) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { CutKind } from './frame-matcher.ts';
 import {
   type ConnectionIdentity,
@@ -16,14 +16,28 @@ export interface CutPoint {
   readonly cut: () => void;
 }
 
+/** A byte of a message that is to arrive as another. */
+export interface Damage {
+  /** In the message, header included. */
+  readonly offset: number;
+  readonly mask: number;
+  readonly done: () => void;
+}
+
 /** What is to happen to whatever passes. */
 export interface Traffic {
   /** Before the first byte of a message; it is not forwarded before this has resolved. */
   onFrame(frame: SeenFrame, connection: LinkConnection): Promise<CutPoint | undefined>;
   /** Before any bytes. @returns the cut that falls on them or right after them, if one does. */
   onBytes(lane: Lane, byteLength: number): CutPoint | undefined;
+  /** @param offset of the bytes, in the message. @returns what is forwarded in their place. */
+  alter(frame: SeenFrame, offset: number, bytes: Buffer): Buffer;
+  /** As a message begins. @returns which byte of it is to be changed, if one is. */
+  damageTo(frame: SeenFrame): Damage | undefined;
+  /** Before any bytes are forwarded. @returns how many of them are to be written one at a time. */
+  takeSingles(lane: Lane, byteLength: number): number;
   /** Before the end of one half is passed on to the other. */
-  onEnd(): Promise<void>;
+  onEnd(direction: Direction): Promise<void>;
   /** Somebody did not speak the protocol. */
   onViolation(error: Error): void;
   readonly delayMillis: number;
@@ -40,6 +54,11 @@ export class Lane {
   readonly #reader: WireReader;
   /** In the message under way. */
   #cutPoint: CutPoint | undefined;
+  #damage: Damage | undefined;
+  /** Of the message under way. */
+  #bytesPassed = 0;
+  /** What has passed faster than it may. */
+  #owedMillis = 0;
   /** What still comes is thrown away, so that a FIN stays a FIN. */
   #isCut = false;
 
@@ -67,22 +86,39 @@ export class Lane {
       const chunks = this.#from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
       for await (const chunk of chunks) {
         if (this.#isCut) continue;
+        await this.#slowDown(chunk.byteLength);
         for (const piece of this.#reader.push(chunk)) await this.#pass(piece);
       }
       await this.#forward(this.#reader.pending);
-      await this.#traffic.onEnd();
+      await this.#traffic.onEnd(this.direction);
       if (this.#to.writable) this.#to.end();
     } catch (error) {
       // A half that breaks breaks the other one; what is no socket's failure is not the protocol.
       if (!isSocketError(error)) this.#traffic.onViolation(error as Error);
-      if (!this.#isCut) await this.#traffic.onEnd();
+      if (!this.#isCut) await this.#traffic.onEnd(this.direction);
       this.connection.cut('rst');
     }
   }
 
-  async #pass({ frame, bytes, begins }: Piece): Promise<void> {
+  /** A timer is no finer than a millisecond: what is less adds up. */
+  async #slowDown(byteLength: number): Promise<void> {
+    const { delayMillis, bytesPerSecond } = this.#traffic;
+    this.#owedMillis += bytesPerSecond > 0 ? (byteLength * 1000) / bytesPerSecond : 0;
+    const millis = delayMillis + this.#owedMillis;
+    if (millis < 1) return;
+    this.#owedMillis = 0;
+    await sleep(millis);
+  }
+
+  async #pass({ frame, bytes: original, begins }: Piece): Promise<void> {
     if (this.#isCut) return;
-    if (begins) this.#cutPoint = await this.#traffic.onFrame(frame, this.connection);
+    if (begins) {
+      this.#cutPoint = await this.#traffic.onFrame(frame, this.connection);
+      this.#damage = this.#traffic.damageTo(frame);
+      this.#bytesPassed = 0;
+    }
+    const bytes = this.#traffic.alter(frame, this.#bytesPassed, original);
+    this.#doDamage(bytes);
     const inLane = this.#traffic.onBytes(this, bytes.byteLength);
     const cutPoint = earlier(this.#cutPoint, inLane);
     if (cutPoint !== undefined && cutPoint.bytesLeft <= bytes.byteLength) {
@@ -96,13 +132,29 @@ export class Lane {
 
   async #forward(bytes: Buffer): Promise<void> {
     if (this.#isCut || bytes.byteLength === 0) return;
-    const { delayMillis, bytesPerSecond } = this.#traffic;
-    const paced = bytesPerSecond > 0 ? (bytes.byteLength * 1000) / bytesPerSecond : 0;
-    if (delayMillis + paced > 0) await sleep(delayMillis + paced);
+    const singles = this.#traffic.takeSingles(this, bytes.byteLength);
+    for (let i = 0; i < singles; i += 1) {
+      await this.#write(bytes.subarray(i, i + 1));
+      await turn(); // whoever reads gets to see it alone
+    }
+    if (singles < bytes.byteLength) await this.#write(bytes.subarray(singles));
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
     if (this.#isCut || !this.#to.writable) return;
     await new Promise<void>((resolve, reject) => {
       this.#to.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
+  }
+
+  /** The bytes are ours alone: a chunk that was read is not read again. */
+  #doDamage(bytes: Buffer): void {
+    const offset = (this.#damage?.offset ?? -1) - this.#bytesPassed;
+    this.#bytesPassed += bytes.byteLength;
+    if (this.#damage === undefined || offset < 0 || offset >= bytes.byteLength) return;
+    bytes.writeUInt8(bytes.readUInt8(offset) ^ this.#damage.mask, offset);
+    this.#damage.done();
+    this.#damage = undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Role } from '@godwit/transport';
+import { ByteFlips } from './byte-flips.ts';
 import {
   type CutKind,
   describeMatcher,
@@ -7,8 +8,8 @@ import {
   isMatch,
   type Trigger,
 } from './frame-matcher.ts';
-import type { CutPoint, Lane, LinkConnection, Traffic } from './link-connection.ts';
-import { Deferred, Journal, within } from './wait.ts';
+import type { CutPoint, Damage, Lane, LinkConnection, Traffic } from './link-connection.ts';
+import { Deferred, Journal, within } from '../wait.ts';
 import type { Direction, SeenFrame } from './wire-reader.ts';
 
 export interface CutOptions extends FrameMatcher {
@@ -27,6 +28,15 @@ export interface CutAfterBytesOptions {
   /** Left out: also before the hello has said what the connection is for. */
   readonly role?: Role;
   readonly kind?: CutKind;
+}
+
+export interface CorruptOptions extends FrameMatcher {
+  /** Of the byte in the message, header included; beyond its end it counts from the start again. */
+  readonly offset: number;
+  /** What the byte is combined with, 1 to 255. */
+  readonly mask: number;
+  /** Which match, counted from now on; 1 is the next. */
+  readonly nth?: number;
 }
 
 /** One direction of a connection stands still before a message, until it is let go or cut. */
@@ -48,6 +58,12 @@ interface Cutter {
   readonly done: Deferred<SeenFrame>;
 }
 
+interface Corrupter {
+  readonly options: CorruptOptions;
+  readonly trigger: Trigger;
+  readonly done: Deferred<SeenFrame>;
+}
+
 interface ByteCutter {
   readonly options: CutAfterBytesOptions;
   readonly bytesLeft: Map<Lane, number>;
@@ -60,14 +76,17 @@ export abstract class LinkRules implements Traffic {
   readonly frames = new Journal<SeenFrame>();
   /** What somebody said that is not the protocol. */
   readonly violations: Error[] = [];
-  /** Before each piece that is forwarded. */
+  readonly flips = new ByteFlips();
+  /** Before what was read at once is forwarded. */
   delayMillis = 0;
   /** In each direction of each connection; 0 is unlimited. */
   bytesPerSecond = 0;
   readonly #holders = new Set<Holder>();
   readonly #cutters = new Set<Cutter>();
   readonly #byteCutters = new Set<ByteCutter>();
-  #silence: Deferred<void> | undefined;
+  readonly #corrupters = new Set<Corrupter>();
+  readonly #silences = new Map<Direction, Deferred<void>>();
+  #single: { readonly bytes: number; readonly left: Map<Lane, number> } | undefined;
 
   /** Ends all connections, or those of one role. */
   abstract cut(kind?: CutKind, which?: { readonly role?: Role }): void;
@@ -89,10 +108,27 @@ export abstract class LinkRules implements Traffic {
     return this.#inTime(cutter.done, what);
   }
 
-  /** Cuts that were asked for and have not come about will not. */
+  /** @returns when the byte has been changed; a test may stop waiting for it. */
+  corruptWhen(options: CorruptOptions): Promise<SeenFrame> {
+    const trigger = { matcher: options, matchesLeft: options.nth ?? 1 };
+    const corrupter = { options, trigger, done: new Deferred<SeenFrame>() };
+    this.#corrupters.add(corrupter);
+    return this.#inTime(corrupter.done, `the corruption of ${describeMatcher(options)}`);
+  }
+
+  /** What was asked for of the next message, byte or connection, and has not come about, will not. */
   forgetCuts(): void {
     this.#cutters.clear();
     this.#byteCutters.clear();
+    this.#corrupters.clear();
+  }
+
+  /**
+   * Of each direction of each connection, those to come included, so many bytes from now on are written
+   * one at a time; 0: as they come.
+   */
+  writeSingly(bytes: number): void {
+    this.#single = bytes > 0 ? { bytes, left: new Map() } : undefined;
   }
 
   /** Only the direction of the message stands still; the other goes on. */
@@ -107,16 +143,23 @@ export abstract class LinkRules implements Traffic {
     };
   }
 
-  /** From now on nothing passes and nobody is told, as on a link whose cable was pulled. */
-  silence(): void {
-    this.#silence ??= new Deferred<void>();
+  /**
+   * From the next message on nothing passes and nobody is told, as on a link whose cable was pulled.
+   *
+   * @param direction only this one, as behind a firewall that has forgotten one half.
+   */
+  silence(direction?: Direction): void {
+    for (const each of ['to-destination', 'to-source'] as const) {
+      if (direction !== undefined && direction !== each) continue;
+      if (!this.#silences.has(each)) this.#silences.set(each, new Deferred<void>());
+    }
   }
 
   /** What waited goes on, unless it was cut; no hold is left. */
   releaseAll(): void {
     for (const holder of this.#holders) this.#release(holder);
-    this.#silence?.resolve();
-    this.#silence = undefined;
+    for (const silence of this.#silences.values()) silence.resolve();
+    this.#silences.clear();
   }
 
   /** @returns the first such message from `since` on (an index of `frames.entries`), by default ever. */
@@ -142,7 +185,7 @@ export abstract class LinkRules implements Traffic {
       holder.reached.resolve(frame);
       await holder.opened.promise;
     }
-    await this.#silence?.promise;
+    await this.#silences.get(frame.direction)?.promise;
     for (const cutter of this.#cutters) {
       if (!fires(cutter.trigger, frame)) continue;
       this.#cutters.delete(cutter);
@@ -169,8 +212,31 @@ export abstract class LinkRules implements Traffic {
     return undefined;
   }
 
-  async onEnd(): Promise<void> {
-    await this.#silence?.promise;
+  alter(frame: SeenFrame, offset: number, bytes: Buffer): Buffer {
+    return this.flips.apply(frame, offset, bytes);
+  }
+
+  async onEnd(direction: Direction): Promise<void> {
+    await this.#silences.get(direction)?.promise;
+  }
+
+  damageTo(frame: SeenFrame): Damage | undefined {
+    for (const corrupter of this.#corrupters) {
+      if (!fires(corrupter.trigger, frame)) continue;
+      this.#corrupters.delete(corrupter);
+      const { offset, mask } = corrupter.options;
+      const done = (): void => corrupter.done.resolve(frame);
+      return { offset: offset % frame.byteLength, mask, done };
+    }
+    return undefined;
+  }
+
+  takeSingles(lane: Lane, byteLength: number): number {
+    if (this.#single === undefined) return 0;
+    const left = this.#single.left.get(lane) ?? this.#single.bytes;
+    const singles = Math.min(left, byteLength);
+    this.#single.left.set(lane, left - singles);
+    return singles;
   }
 
   onViolation(error: Error): void {

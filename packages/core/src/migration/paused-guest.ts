@@ -1,0 +1,212 @@
+import type { Guest } from '../guest.ts';
+import { watchMissing } from '../memory/fault-source.ts';
+import { makeMissing } from '../memory/guest-ram.ts';
+import type { PageBitmap } from '../memory/page-bitmap.ts';
+import { MigrationError } from '../errors.ts';
+import { Placing } from '../threads/placing-gate.ts';
+import type { CrashJournal, PausedState } from './crash-journal.ts';
+import type { DestinationThreads } from './destination-threads.ts';
+import type { Doorkeeper } from './doorkeeper.ts';
+import type { IncomingGuest } from './incoming-guest.ts';
+
+export interface PausedGuestParts {
+  readonly journal: CrashJournal | undefined;
+  readonly guest: Guest;
+  readonly threads: DestinationThreads;
+  readonly incoming: IncomingGuest;
+  readonly doorkeeper: Doorkeeper;
+}
+
+/**
+ * With a journal, the guest stands still while its link is down, so that the journal and the files of its
+ * RAM are all of it, and another process can take it up. Without one all of this does nothing: the guest
+ * goes on with the pages it has, as QEMU's does.
+ *
+ * | order | why |
+ * |---|---|
+ * | no thread places a page, the guest stands still, the journal says `paused`, postcopy-paused is told | whoever reads of it can rely on it |
+ * | the journal says `open`, pages may be placed, the guest goes on, the source is told | a page that comes lets a waiting vCPU finish its step: from then on the journal would lie |
+ *
+ * Dying between two of them leaves a journal that says `open` with a guest that nobody takes up, or one that
+ * says `paused` with a guest that stands still: never one that says `paused` of a guest that has moved.
+ */
+export class PausedGuest {
+  readonly #parts: PausedGuestParts;
+  #isJournalled = false;
+  /** It is being stopped by us, not by its user. */
+  #isFreezing = false;
+  /** Taken over from another process: it has never run in this one. */
+  #isRestored = false;
+  #isStopped = false;
+  /** The user has stopped the guest, and the journal says so; pages come all the same. */
+  #isStopJournalled = false;
+  /** The journal's file is this migration's. */
+  #isOurs = false;
+  #device: Uint8Array = new Uint8Array();
+
+  constructor(parts: PausedGuestParts) {
+    this.#parts = parts;
+  }
+
+  /** How pages are taken that come on a new link, before `goOn`. */
+  get placing(): Placing {
+    return this.#parts.threads.isWatching && !this.#isJournalled
+      ? Placing.BY_FAULT
+      : Placing.CLOSED;
+  }
+
+  /** A migration begins: a guest may run here from now on. @throws what the file system says. */
+  begin(): void {
+    this.#parts.journal?.open();
+    this.#isOurs = true;
+  }
+
+  /** The link is down, and nobody places pages. @returns why there is no journal of it. */
+  async pause(): Promise<Error | undefined> {
+    const { journal, guest, threads, incoming } = this.#parts;
+    if (journal === undefined || !threads.isWatching) return undefined;
+    try {
+      if (!this.#isJournalled) {
+        this.#isStopped = incoming.phase === 'running' && !guest.running;
+        const waiting = (threadId: number): boolean => threads.ledger.isWaiting(threadId);
+        this.#isFreezing = true;
+        this.#device = (await guest.freeze?.(waiting)) ?? this.#device; // see `checkJournalled`
+      }
+      journal.pause(this.#state(this.#device));
+      this.#isStopJournalled = false;
+      this.#isJournalled = true;
+      return undefined;
+    } catch (error) {
+      if (!this.#isJournalled) guest.thaw?.();
+      return error as Error;
+    } finally {
+      this.#isFreezing = false;
+    }
+  }
+
+  /**
+   * The user has stopped the guest, every vCPU. Pages that come from now on are not in the journal: whoever
+   * takes the guest up asks for them again.
+   *
+   * @returns why that is not in the journal.
+   */
+  stopped(): Error | undefined {
+    const { journal, guest, threads, incoming } = this.#parts;
+    if (journal === undefined || this.#isJournalled || this.#isFreezing) return undefined;
+    if (!threads.isWatching || incoming.phase !== 'running') return undefined;
+    try {
+      this.#isStopped = true;
+      journal.pause(this.#state(guest.saveDeviceState()));
+      this.#isStopJournalled = true;
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /** Before the first vCPU goes on. @throws what the file system says: then it must not. */
+  beforeRun(): void {
+    if (!this.#isStopJournalled) return;
+    this.#parts.journal?.open();
+    this.#isStopJournalled = false;
+  }
+
+  /** The source has proved itself and will send: before a page is placed, and before the guest runs. */
+  async goOn(): Promise<void> {
+    if (!this.#isJournalled) return;
+    const { journal, guest, threads, incoming } = this.#parts;
+    journal?.open();
+    this.#isJournalled = false;
+    threads.gate.placeByFault();
+    guest.thaw?.();
+    const runs = this.#isRestored && incoming.phase === 'running' && !this.#isStopped;
+    this.#isRestored = false;
+    if (runs) await guest.resume();
+  }
+
+  /** Nothing is missing, or nothing is here. */
+  end(): void {
+    if (!this.#isOurs) return;
+    try {
+      this.#parts.journal?.remove();
+      this.#isStopJournalled = false;
+    } catch {
+      // It still says `open`, and nobody takes the guest up; or `paused`, and `beforeRun` will see to it.
+    }
+  }
+
+  /**
+   * Takes up what another process has left. The pages are in RAM already.
+   *
+   * @throws {MigrationError} `ERR_ARGUMENT`: this guest is not the one of the journal. Or what the guest says
+   *   of its device state, or the host of userfaultfd.
+   */
+  async restore(left: PausedState): Promise<void> {
+    const { guest, threads, incoming, doorkeeper } = this.#parts;
+    refuseOtherRam(guest, left);
+    guest.loadDeviceState(left.device);
+    this.#device = left.device;
+    this.#isStopped = left.isStopped;
+    this.#isRestored = true;
+    this.#isJournalled = true;
+    await guest.freeze?.(() => false);
+    for (const [index, { received }] of left.blocks.entries()) {
+      threads.received.restore(index, received);
+    }
+    await threads.preparePostcopy();
+    await threads.preparePageChannels(left.pageChannels);
+    threads.gate.takesCompressed = left.takesCompressed;
+    threads.heartbeatMillis = left.heartbeatMillis;
+    for (const [index, block] of guest.ram.entries()) {
+      makeMissing(block, threads.received.bitmaps[index] as PageBitmap);
+    }
+    watchMissing(threads.gate.userfaultfd, guest.ram);
+    threads.nowWatching();
+    incoming.restore(left.phase);
+    doorkeeper.restore({ migrationId: left.migrationId, secret: left.secret }, left.epoch);
+    this.#isOurs = true;
+  }
+
+  #state(device: Uint8Array): PausedState {
+    const { guest, threads, incoming, doorkeeper } = this.#parts;
+    const { session, epoch } = doorkeeper;
+    if (session === undefined) throw new Error('there is no session');
+    return {
+      ...session,
+      epoch,
+      phase: incoming.phase === 'loaded' ? 'loaded' : 'running',
+      isStopped: this.#isStopped,
+      pageChannels: threads.gate.pageChannels,
+      takesCompressed: threads.gate.takesCompressed,
+      heartbeatMillis: threads.heartbeatMillis,
+      device,
+      blocks: guest.ram.map(({ id, byteLength }, index) => {
+        const received = (threads.received.bitmaps[index] as PageBitmap).toBytes();
+        return { id, byteLength, received };
+      }),
+    };
+  }
+}
+
+/** @throws {MigrationError} `ERR_ARGUMENT`: this guest cannot have a journal. */
+export function checkJournalled(guest: Guest): void {
+  const isInFiles = guest.ram.every(({ backing }) => backing.startsWith('file:'));
+  if (!isInFiles || guest.ram.some(({ portable }) => portable !== undefined)) {
+    const message = 'a journal takes RAM in files, and missing pages that the kernel notices';
+    throw new MigrationError('ERR_ARGUMENT', message);
+  }
+  if (guest.freeze !== undefined && guest.thaw !== undefined) return;
+  throw new MigrationError('ERR_ARGUMENT', 'a journal takes a guest with `freeze` and `thaw`');
+}
+
+function refuseOtherRam({ ram }: Guest, { blocks }: PausedState): void {
+  const isSame =
+    ram.length === blocks.length &&
+    ram.every(({ id, byteLength }, i) => {
+      return blocks[i]?.id === id && blocks[i].byteLength === byteLength;
+    });
+  if (!isSame) {
+    const theirs = blocks.map(({ id, byteLength }) => `${id} of ${byteLength} bytes`).join(', ');
+    throw new MigrationError('ERR_ARGUMENT', `the journal is of a guest with ${theirs}`);
+  }
+}
