@@ -14,11 +14,11 @@ import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
 import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
-import { DestinationLink } from './destination-link.ts';
-import { explainLoss, isAboutTls, toDiscarded } from './destination-errors.ts';
 import type { DestinationOptions } from './destination-options.ts';
+import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
+import { explainDestination, explainDiscarded, isAboutTls } from './explain.ts';
 import { IncomingGuest } from './incoming-guest.ts';
 import { withLimit } from './limit.ts';
 import { listenSecurity } from './listen-security.ts';
@@ -252,7 +252,8 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
 
   /** The link is gone; what that means depends on how far the guest got. @returns whether it is over. */
   async #afterLink(reason: Error): Promise<boolean> {
-    switch (this.#incoming.phase) {
+    const { phase } = this.#incoming;
+    switch (phase) {
       case 'new':
         // Whoever it was has not begun a migration: wait for the next.
         this.#doorkeeper.forgetSession();
@@ -269,18 +270,18 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
         return true;
       case 'loaded':
       case 'running':
-        this.#error = explainLoss(reason, this.#incoming.phase, await this.#paused.pause());
+        this.#error = explainDestination(reason, phase, await this.#paused.pause());
         this.#status.leaveFor('postcopy-paused');
         return false;
       case 'complete':
         return false; // the source may come back to ask
       default:
-        return assertNever(this.#incoming.phase);
+        return assertNever(phase);
     }
   }
 
   #fail(reason: Error): void {
-    this.#error = toDiscarded(reason);
+    this.#error = explainDiscarded(reason);
     this.#status.leaveFor('failed');
   }
 

@@ -13,13 +13,13 @@ import type { Address } from '@godwit/transport';
 
 import { DirtyRate } from './dirty-rate.ts';
 import { Blockers } from './blockers.ts';
-import { newIncoming, newOutgoing } from './new-migration.ts';
+import { newIncoming } from './incoming.ts';
 import { MigrationSettings } from './migration-settings.ts';
 import type { MigrationInfo, MigrationsOptions, MigrationsOwner } from './migrations-owner.ts';
 import { handOut } from './receipt.ts';
-import { guestHasLeft, inProgress, nothingToPause, refuse } from './refusals.ts';
+import { inProgress, isElsewhere, nothingToPause, refuse } from './refusals.ts';
 import type { RunControl } from './run-control.ts';
-import { tellDifference, tellOutgoing, type ToldEvent } from './tell-outgoing.ts';
+import { newOutgoing, tellOutgoing, type ToldEvent } from './outgoing.ts';
 
 /**
  * The migrations of one guest: it may arrive by one and leave by another, never both at once. What
@@ -116,19 +116,20 @@ export class Migrations {
   async start(address: Address): Promise<void> {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
-    if (this.hasLeft) throw guestHasLeft();
+    if (this.hasLeft) throw isElsewhere();
     using _memory = await this.dirtyRate.hold();
     const [blocked] = this.#blockers.look();
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
-    const outgoing = newOutgoing(this.#control.engineGuest(), this.settings, this.#options);
-    tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
+    const guest = this.#control.engineGuest();
+    const outgoing = newOutgoing(guest, this.settings, this.#options);
     outgoing.on('status', (status) => {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
-      this.#tell('MIGRATION', { status });
-      tellDifference(outgoing, (event, data) => this.#tell(event, data));
+    });
+    tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
+    outgoing.on('status', (status) => {
       if (!isRunning(status)) this.#owner.ended();
     });
     this.#outgoing = outgoing;

@@ -4,8 +4,8 @@ export function inProgress(): QmpError {
   return refuse("There's a migration process in progress");
 }
 
-export function guestHasLeft(): QmpError {
-  return refuse("Can't migrate the vm that was paused due to previous migration");
+export function refuse(desc: string): QmpError {
+  return new QmpError('GenericError', desc);
 }
 
 export function nothingToPause(): QmpError {
@@ -15,6 +15,7 @@ export function nothingToPause(): QmpError {
   );
 }
 
-export function refuse(desc: string): QmpError {
-  return new QmpError('GenericError', desc);
+/** The guest was given away. */
+export function isElsewhere(): QmpError {
+  return refuse("Can't migrate the vm that was paused due to previous migration");
 }

@@ -1,4 +1,4 @@
-import { DestinationMigration, type Guest, SourceMigration } from '@godwit/core';
+import { DestinationMigration, type Guest } from '@godwit/core';
 
 import type { MigrationSettings } from './migration-settings.ts';
 import type { MigrationsOptions } from './migrations-owner.ts';
@@ -18,13 +18,4 @@ export function newIncoming(
       return settings.capabilities['postcopy-blocktime'];
     },
   });
-}
-
-/** An outgoing migration by the settings of this process, as they are now. */
-export function newOutgoing(
-  guest: Guest,
-  { capabilities, parameters, security }: MigrationSettings,
-  { uuid }: MigrationsOptions,
-): SourceMigration {
-  return new SourceMigration(guest, { capabilities, parameters, security, uuid });
 }
