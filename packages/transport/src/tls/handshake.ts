@@ -46,7 +46,8 @@ async function asServer(carrier: Socket, { credentials }: PumpData): Promise<Sec
       const isNamed = typeof code === 'string';
       reject(new Error(isNamed ? explainCode(code, code) : explainHandshake(error)));
     });
-    carrier.once('close', () => reject(new Error(HANDSHAKE_ENDED)));
+    // Node closes the carrier before it tells why: the reason comes first, where there is one.
+    carrier.once('close', () => setImmediate(() => reject(new Error(HANDSHAKE_ENDED))));
     server.once('secureConnection', (socket) => {
       const subject = socket.getPeerX509Certificate()?.subject;
       const identity = subject === undefined ? username : distinguishedName(subject);
