@@ -122,9 +122,9 @@ function readJournal(path: string, boot: string): PausedState | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw refusal(path, (error as Error).message);
   }
-  const content = decode(path, text);
+  const { bootId: writtenIn, ...content } = decode(path, text);
   // Of one host boot: the RAM that outlives a process is in memory, and so gone with the host.
-  if (content.bootId !== boot) {
+  if (writtenIn !== boot) {
     throw refusal(path, 'the host was booted since: the pages that had arrived are lost');
   }
   return {

@@ -122,8 +122,7 @@ export class Migrations {
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
     await this.#dismissIncoming();
-    const guest = this.#control.engineGuest();
-    const outgoing = newOutgoing(guest, this.settings, this.#options);
+    const outgoing = newOutgoing(this.#control.engineGuest(), this.settings, this.#options);
     outgoing.on('status', (status) => {
       // Also a guest that was paused all along, which the engine does not resume.
       if (status === 'failed' || status === 'cancelled') this.#letGo();
@@ -280,6 +279,7 @@ export class Migrations {
     exitOnError: boolean,
   ): void {
     this.#tell('MIGRATION', { status });
+    if (status === 'completed') this.#control.arrived();
     if (status === 'completed' || status === 'failed') this.#owner.ended();
     if (status === 'failed' && exitOnError) this.#owner.quit(1, incoming.error);
   }

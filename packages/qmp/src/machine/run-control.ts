@@ -93,6 +93,12 @@ export class RunControl {
     this.#wanted = true;
   }
 
+  /** All of it is here. Where nobody has let it run it came stopped, and stays so wherever it goes. */
+  arrived(): void {
+    if (this.#held) this.#wanted = false;
+    this.#held = false;
+  }
+
   /** A migration needs it still. @returns when it has stopped. */
   async hold(): Promise<void> {
     this.#held = true;
