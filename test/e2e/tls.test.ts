@@ -1,53 +1,14 @@
 import { open } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
-import { formatAddress } from '@godwit/transport';
+import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { connectOptions, listenOn } from '../support/addresses.ts';
+import { connectOptions } from '../support/addresses.ts';
 import type { GuestProcess } from '../support/guest-process.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';
+import { Relay } from '../support/relay.ts';
 import { precopyOfSource } from '../support/sequences.ts';
 import { TestDirectory } from '../support/test-directory.ts';
 import { psk, useObject, x509 } from '../support/tls-steps.ts';
 import { writePsk } from '../support/certificates.ts';
-
-/** Passes everything on, and keeps it. */
-class Recorder implements AsyncDisposable {
-  uri = '';
-  readonly #seen: Buffer[] = [];
-  readonly #sockets = new Set<Socket>();
-  readonly #server = createServer({ noDelay: true });
-
-  static async open(target: string): Promise<Recorder> {
-    const recorder = new Recorder();
-    recorder.#server.on('connection', (socket) => recorder.#relay(socket, target));
-    recorder.uri = formatAddress(await listenOn(recorder.#server, 'tcp:127.0.0.1:0'));
-    return recorder;
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#seen);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-  }
-
-  #relay(source: Socket, target: string): void {
-    const destination = connect(connectOptions(target));
-    for (const [from, to] of [
-      [source, destination],
-      [destination, source],
-    ] as const) {
-      this.#sockets.add(from);
-      from.on('error', () => undefined); // 'close' follows
-      from.on('data', (chunk: Buffer) => void this.#seen.push(chunk));
-      from.on('close', () => void this.#sockets.delete(from));
-      from.pipe(to);
-    }
-  }
-}
 
 const SAMPLES = 16;
 const SAMPLE_BYTES = 64;
@@ -79,11 +40,13 @@ async function expectOnTheWire(
   await withPair({ ...idle, channels: 2, postcopy: way === 'recovery' }, async (pair) => {
     await prepare(pair);
     const samples = await samplesOf(pair.source);
-    await using recorder = await Recorder.open(pair.uri);
-    if (way === 'precopy') await pair.migrate(recorder.uri);
-    else await recoverOnce(pair, recorder.uri);
+    await using link = await Relay.open(pair.uri);
+    const seen: Buffer[] = [];
+    link.onData = (chunk) => void seen.push(chunk);
+    if (way === 'precopy') await pair.migrate(link.uri);
+    else await recoverOnce(pair, link.uri);
     await pair.waitForBoth('completed');
-    const { bytes } = recorder;
+    const bytes = Buffer.concat(seen);
     expect(bytes.byteLength).toBeGreaterThan(16 * 2 ** 20);
     const secrets = [...samples, 'GODWIT', 'pc.ram', 'postcopy-ram'];
     const found = secrets.filter((secret) => bytes.includes(secret));
