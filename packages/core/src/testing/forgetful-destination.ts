@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { closeDescriptor, pageBytes } from '@godwit/posix';
@@ -80,16 +80,20 @@ if (isMainThread) {
   if (mode === 'alone') await endGuardians(destination);
   say((await destination.info())['x-guardian'] ?? 'none');
   if (mode === 'exit') process.exit(3);
-  // It stands ready before the mistake: what its start opens could else be given the closed one's number.
-  const vcpu = new Worker(new URL(import.meta.url), { workerData: guest.ram[0] });
+  // It stands ready before the mistake: what its start opens could else be given the closed one's number,
+  // and an engine that finds out what it has done, as it does within a second, ends before the guest reads.
+  const go = new Int32Array(new SharedArrayBuffer(4));
+  const vcpu = new Worker(new URL(import.meta.url), { workerData: { ram: guest.ram[0], go } });
   await once(vcpu, 'message');
   for (const fd of readdirSync('/proc/self/fd')) if (isUserfaultfd(fd)) closeDescriptor(Number(fd));
-  vcpu.postMessage('touch');
-  const [byte] = (await once(vcpu, 'message')) as [number];
-  say(`the guest has read ${byte}`);
+  Atomics.store(go, 0, 1);
+  Atomics.notify(go, 0);
+  await once(vcpu, 'exit');
   process.exit(0);
 } else {
-  const lastPage = new Uint8Array(viewRam(workerData as RamBlock), (PAGES - 1) * pageBytes);
-  parentPort?.once('message', () => parentPort?.postMessage(lastPage[0]));
+  const { ram, go } = workerData as { ram: RamBlock; go: Int32Array };
+  const lastPage = new Uint8Array(viewRam(ram), (PAGES - 1) * pageBytes);
   parentPort?.postMessage('ready');
+  Atomics.wait(go, 0, 0);
+  writeSync(1, `the guest has read ${lastPage[0]}\n`);
 }
