@@ -162,6 +162,11 @@ export class DestinationLink implements AsyncDisposable {
     for (const channel of this.#channels()) channel.close();
   }
 
+  /** After `close`: resolves when the last words have left, and nothing of it is left open. */
+  get ended(): Promise<unknown> {
+    return Promise.all(this.#channels().map(async (channel) => await channel.ended));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
