@@ -74,6 +74,7 @@ export class Destination {
   async close(): Promise<void> {
     await within('the end of the listener', this.listener.close());
     for (const channel of this.#entered) channel.close();
+    await within('the end of its channels', Promise.all(this.#entered.map(({ ended }) => ended)));
   }
 
   #admit(hello: Hello): Admission {
@@ -113,7 +114,10 @@ export async function dialOwned(
   options?: Partial<DialOptions>,
 ): Promise<Channel> {
   const channel = await within('the opening', dial(address, dialOptions(options)));
-  onTestFinished(() => channel.close());
+  onTestFinished(async () => {
+    channel.close();
+    await channel.ended;
+  });
   return channel;
 }
 
