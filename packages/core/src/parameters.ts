@@ -23,7 +23,13 @@ interface EnumRule {
   readonly unsupported: readonly string[];
 }
 
-type ParameterRule = NumberRule | BooleanRule | EnumRule;
+/** The id of an object, or a name; '' is none. */
+interface StringRule {
+  readonly kind: 'string';
+  readonly initial: string;
+}
+
+type ParameterRule = NumberRule | BooleanRule | EnumRule | StringRule;
 
 /** Each is a thread on either side. */
 export const PAGE_CHANNELS_MAX = 32;
@@ -74,6 +80,12 @@ export const parameterRules = {
     values: zeroPageDetections,
     unsupported: [],
   },
+  /** The credentials of every connection made from now on; '': in the clear. */
+  'tls-creds': { kind: 'string', initial: '' },
+  /** Of a source: what the destination's certificate must name; '': the host that is dialled. */
+  'tls-hostname': { kind: 'string', initial: '' },
+  /** Of a destination: the authz object that a source's name must pass; '': whoever proves one. */
+  'tls-authz': { kind: 'string', initial: '' },
   /** Ours: for dialling, and for each step in which one side waits for the other's word. */
   'x-handshake-timeout': millis(10_000, 10, 600_000),
   /** Ours: how often either side says that it is there, by the source's; 0: never. */
@@ -93,7 +105,9 @@ type ValueOf<Rule extends ParameterRule> = Rule extends BooleanRule
   ? boolean
   : Rule extends EnumRule
     ? Rule['values'][number]
-    : number;
+    : Rule extends StringRule
+      ? string
+      : number;
 export type Parameters = {
   readonly [Name in Parameter]: ValueOf<(typeof parameterRules)[Name]>;
 };
@@ -104,9 +118,6 @@ export const unsupportedParameters = [
   'announce-max',
   'announce-rounds',
   'announce-step',
-  'tls-creds',
-  'tls-hostname',
-  'tls-authz',
   'x-checkpoint-delay',
   'xbzrle-cache-size',
   'multifd-zstd-level',
@@ -161,6 +172,9 @@ function checkValue(name: Parameter, value: unknown): number | boolean | string 
     case 'boolean':
       if (typeof value === 'boolean') return value;
       throw refuse(`parameter '${name}' expects true or false`);
+    case 'string':
+      if (typeof value === 'string') return value;
+      throw refuse(`parameter '${name}' expects a string`);
     case 'enum': {
       if (rule.values.includes(value as string)) return value as string;
       const expected = `parameter '${name}' expects one of ${rule.values.join(', ')}`;

@@ -1,7 +1,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 
-import { parseAddress } from '@godwit/transport';
+import {
+  clientOptions,
+  type DialSecurity,
+  explainHandshake,
+  parseAddress,
+} from '@godwit/transport';
 
 import { messageOf, QmpSocketError } from './errors.ts';
 import { DEPTH_MAX, JsonSplitter } from './json-lines.ts';
@@ -14,24 +20,33 @@ export const REPLY_BYTES_MAX = 16 * 1024 * 1024;
  * @returns a socket that is still connecting.
  * @throws {ChannelError} `ERR_ADDRESS`: not an address.
  */
-export function openSocket(address: string): Socket {
+export function openSocket(address: string, security?: DialSecurity): Socket {
   const parsed = parseAddress(address);
-  const socket =
+  const carrier =
     parsed.type === 'unix'
       ? connect({ path: parsed.path })
       : connect({ host: parsed.host, port: parsed.port, noDelay: true });
+  const host = parsed.type === 'unix' ? '' : parsed.host;
+  const socket = security === undefined ? carrier : secure(carrier, security, host);
   // Errors reach whoever connects or reads; between the two nobody listens, and Node would end
   // the process.
   socket.on('error', () => undefined);
   return socket;
 }
 
+function secure(carrier: Socket, { credentials, hostname }: DialSecurity, host: string): Socket {
+  carrier.on('error', () => undefined); // the TLS socket over it tells
+  return connectTls({ ...clientOptions(credentials, hostname ?? host), socket: carrier });
+}
+
 /** @throws {QmpSocketError} `ERR_CONNECT`. */
 export async function connected(socket: Socket, address: string): Promise<void> {
   try {
-    await once(socket, 'connect');
+    await once(socket, socket instanceof TLSSocket ? 'secureConnect' : 'connect');
   } catch (error) {
-    throw new QmpSocketError('ERR_CONNECT', `cannot connect to ${address}: ${messageOf(error)}`, {
+    const isTls = socket instanceof TLSSocket && error instanceof Error;
+    const why = isTls ? explainHandshake(error) : messageOf(error);
+    throw new QmpSocketError('ERR_CONNECT', `cannot connect to ${address}: ${why}`, {
       cause: error,
     });
   }

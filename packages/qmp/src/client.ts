@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 
+import { assertNever, type DialSecurity } from '@godwit/transport';
+
 import type { JsonObject } from './arguments.ts';
 import { connected, openSocket, readMessages } from './client-socket.ts';
 import { within, type WaitOptions } from './deadline.ts';
@@ -16,6 +18,8 @@ export const CONNECT_TIMEOUT_MILLIS = 10_000;
 export const EXECUTE_TIMEOUT_MILLIS = 30_000;
 
 export interface ConnectOptions extends WaitOptions {
+  /** Left out, the connection is in the clear. */
+  readonly security?: DialSecurity | undefined;
   /** Negotiate out-of-band execution. */
   readonly oob?: boolean;
 }
@@ -68,7 +72,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    */
   static async connect(address: string, options: ConnectOptions = {}): Promise<QmpClient> {
     options.signal?.throwIfAborted();
-    const socket = openSocket(address);
+    const socket = openSocket(address, options.security);
     try {
       return await within(negotiate(socket, address, options.oob === true), `QMP at ${address}`, {
         timeoutMillis: CONNECT_TIMEOUT_MILLIS,
@@ -222,7 +226,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
       case 'greeting':
         throw protocolError(this.#address, 'a second greeting');
       default:
-        return neverMessage(message);
+        return assertNever(message);
     }
   }
 
@@ -293,8 +297,4 @@ function protocolError(address: string, what: string): QmpSocketError {
 function eventsDropped(wanted: number, begin: number): QmpSocketError {
   const message = `event ${wanted} is no longer in the log, which begins at ${begin}`;
   return new QmpSocketError('ERR_EVENTS_DROPPED', message);
-}
-
-function neverMessage(message: never): never {
-  throw new TypeError(`no such message: ${JSON.stringify(message)}`);
 }

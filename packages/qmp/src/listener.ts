@@ -1,7 +1,14 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 
-import { formatAddress, parseAddress } from '@godwit/transport';
+import {
+  distinguishedName,
+  formatAddress,
+  type ListenSecurity,
+  parseAddress,
+  serverOptions,
+} from '@godwit/transport';
 
 import { bind } from './bind.ts';
 import { messageOf, QmpSocketError } from './errors.ts';
@@ -18,6 +25,13 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
+export interface ListenOptions {
+  /** Every client proves who it is, and nothing is in the clear. */
+  readonly security?: ListenSecurity | undefined;
+  /** Other machines may reach it in the clear: whoever says so has secured the network otherwise. */
+  readonly insecure?: boolean | undefined;
+}
+
 /**
  * @param onSocket owns each socket from then on; half-open ones too, so that a client may close
  *   its sending side and still read its replies.
@@ -27,17 +41,17 @@ export interface Listener {
 export async function listenOn(
   address: string,
   onSocket: (socket: Socket, transport: 'tcp' | 'unix') => void,
+  options: ListenOptions = {},
 ): Promise<Listener> {
   const parsed = parseAddress(address);
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-    onSocket(socket, parsed.type),
-  );
+  const server = newServer(options.security, (socket) => onSocket(socket, parsed.type));
   server.maxConnections = CLIENTS_MAX;
   if (parsed.type === 'unix') {
     const removeFile = await listenOnPath(server, parsed.path);
     return { address, stop: () => stop(server, removeFile) };
   }
-  const host = await resolveLoopback(parsed.host, address);
+  const mayBeRemote = options.security !== undefined || options.insecure === true;
+  const host = await resolveHost(parsed.host, address, mayBeRemote);
   await bind(server, { host, port: parsed.port }, address);
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : parsed.port;
@@ -53,17 +67,39 @@ async function stop(server: Server, removeFile: () => Promise<void>): Promise<vo
   await removeFile();
 }
 
+function newServer(
+  security: ListenSecurity | undefined,
+  onSocket: (socket: Socket) => void,
+): Server {
+  const options = { allowHalfOpen: true, noDelay: true };
+  if (security === undefined) return createServer(options, onSocket);
+  const users = new WeakMap<TLSSocket, string>();
+  const { isAuthorized, credentials } = security;
+  const tls = serverOptions(credentials, (user, socket) => users.set(socket, user));
+  const server = createTlsServer({ ...options, ...tls }, (socket) => {
+    const subject = socket.authorized ? socket.getPeerX509Certificate()?.subject : undefined;
+    const identity = subject === undefined ? users.get(socket) : distinguishedName(subject);
+    const mayEnter =
+      isAuthorized === undefined || (identity !== undefined && isAuthorized(identity));
+    if (mayEnter) onSocket(socket);
+    else socket.destroy();
+  });
+  // Whoever fails the handshake is gone; Node has ended the connection.
+  server.on('tlsClientError', (_error, socket) => void socket.destroy());
+  return server;
+}
+
 /**
- * Whoever reaches QMP owns the guest, and nothing here is encrypted or proven: it stays on this
- * machine. A name is resolved once and the result is what gets bound.
+ * Whoever reaches QMP owns the guest: where nothing is encrypted or proven it stays on this machine,
+ * unless that is asked for in so many words. A name is resolved once and the result is what gets bound.
  */
-async function resolveLoopback(host: string, address: string): Promise<string> {
+async function resolveHost(host: string, address: string, mayBeRemote: boolean): Promise<string> {
   const resolved = host === '' ? '0.0.0.0' : await resolve(host, address);
-  if (isLoopback(resolved)) return resolved;
+  if (mayBeRemote || isLoopback(resolved)) return resolved;
   throw new QmpSocketError(
     'ERR_NOT_LOOPBACK',
     `cannot listen on ${address}: QMP is not encrypted and may only be reached from this machine; ` +
-      'use tcp:127.0.0.1:PORT or unix:PATH',
+      'use tcp:127.0.0.1:PORT or unix:PATH, or TLS (tls-creds=ID), or say insecure=on',
   );
 }
 

@@ -7,7 +7,7 @@ import { builtinCommands } from './builtin-commands.ts';
 import type { ClientHandle, CommandTable, EventTable, ServerHandle } from './command-table.ts';
 import { Connection } from './connection.ts';
 import { QmpSocketError } from './errors.ts';
-import { listenOn, type Listener } from './listener.ts';
+import { listenOn, type Listener, type ListenOptions } from './listener.ts';
 import { DEFAULT_VERSION, encodeMessage, eventMessage, type QmpVersion } from './messages.ts';
 import { runRequest } from './request.ts';
 
@@ -47,16 +47,18 @@ export class QmpServer implements ServerHandle {
   }
 
   /**
-   * @param address `unix:PATH` or `tcp:HOST:PORT`, the host on the loopback.
+   * @param address `unix:PATH` or `tcp:HOST:PORT`; in the clear the host is on the loopback.
    * @returns the address to connect to: as given, with the real port and a numeric host.
    * @throws {ChannelError} `ERR_ADDRESS`: not an address.
    * @throws {QmpSocketError} `ERR_NOT_LOOPBACK`, `ERR_ADDRESS_IN_USE`, `ERR_LISTEN`, `ERR_CLOSED`.
    */
-  async listen(address: string): Promise<string> {
+  async listen(address: string, options?: ListenOptions): Promise<string> {
     this.#refuseClosed();
-    const listener = await listenOn(address, (socket, transport) => {
-      this.#connect(socket, transport);
-    });
+    const listener = await listenOn(
+      address,
+      (socket, transport) => this.#connect(socket, transport),
+      options,
+    );
     this.#listeners.push(listener);
     try {
       // close() may have come by meanwhile, and has not seen this listener.

@@ -71,7 +71,7 @@ test('what a command takes is told as it is checked; what is refused by name is 
     ({ name }) => name,
   );
   expect(names).toContain('max-bandwidth');
-  expect(names).not.toContain('tls-creds');
+  expect(names).not.toContain('block-bitmap-mapping');
 });
 
 test.each([

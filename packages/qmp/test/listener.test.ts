@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { QmpClient } from '../src/client.ts';
 import { QmpServer } from '../src/server.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -109,6 +110,28 @@ test.each(['tcp:0.0.0.0:0', 'tcp::0', 'tcp:[::]:0', 'tcp:192.0.2.1:0'])(
     await expect(server.listen(address)).rejects.toMatchObject({ code: 'ERR_NOT_LOOPBACK' });
   },
 );
+
+test('QMP is open to other machines when that is asked for in so many words', async () => {
+  expect(await server.listen('tcp:0.0.0.0:0', { insecure: true })).toMatch(/^tcp:0\.0\.0\.0:\d+$/);
+});
+
+test('QMP over TLS takes whoever has the key, and nobody else', async () => {
+  const keys = { qemu: '00112233445566778899aabbccddeeff' };
+  const psk = { type: 'psk', username: 'qemu', keys } as const;
+  const isAuthorized = (identity: string): boolean => identity === 'qemu';
+  const listening = await server.listen('tcp:0.0.0.0:0', {
+    security: { credentials: { ...psk, endpoint: 'server' }, isAuthorized },
+  });
+  const address = listening.replace('0.0.0.0', '127.0.0.1');
+  const connect = async (key: string): Promise<QmpClient> => {
+    const credentials = { ...psk, endpoint: 'client', keys: { qemu: key } } as const;
+    return await QmpClient.connect(address, { security: { credentials, hostname: undefined } });
+  };
+  await expect(connect('00'.repeat(16))).rejects.toMatchObject({ code: 'ERR_CONNECT' });
+  await expect(QmpClient.connect(address, { timeoutMillis: 200 })).rejects.toThrow(/QMP at/);
+  await using client = await connect(keys.qemu);
+  expect(await client.execute('query-version')).toHaveProperty('qemu');
+});
 
 test('a port that is taken is told', async () => {
   const taken = await server.listen('tcp:127.0.0.1:0');

@@ -1,19 +1,16 @@
-import {
-  closeDescriptor,
-  setKeepAlive,
-  setSocketBuffers,
-  setUnsentMax,
-  setUserTimeout,
-  shutdownSocket,
-  SystemError,
-} from '@godwit/posix';
+import { closeDescriptor, shutdownSocket } from '@godwit/posix';
 import type { Role } from './framing/opening.ts';
+import { limitSilence, limitUnread, limitUnsent } from './socket-limits.ts';
 
-/** errno of an option that this kind of socket does not have. */
-const EOPNOTSUPP = 95;
-
-/** Probes of an idle TCP connection that may stay without an answer. */
-const PROBES = 3;
+/** What carries a channel on, where its descriptor is not the connection itself: TLS. */
+interface Carrier {
+  /** Of what is behind the descriptor. */
+  limitUnsent(byteLength: number): void;
+  limitUnread(byteLength: number): void;
+  limitSilence(millis: number): void;
+  /** Resolves when all of it is closed. */
+  readonly ended: Promise<void>;
+}
 
 /**
  * An opened connection as the page loops use it: a blocking descriptor and what it is for.
@@ -26,12 +23,19 @@ export class Channel implements Disposable {
   readonly descriptor: number;
   readonly role: Role;
   readonly epoch: number;
+  readonly #carrier: Carrier | undefined;
   #closed = false;
 
-  constructor(descriptor: number, role: Role, epoch: number) {
+  constructor(descriptor: number, role: Role, epoch: number, carrier?: Carrier) {
     this.descriptor = descriptor;
     this.role = role;
     this.epoch = epoch;
+    this.#carrier = carrier;
+  }
+
+  /** After `close`: resolves when what was written has left, or was given up, and nothing is left open. */
+  get ended(): Promise<void> {
+    return this.#carrier?.ended ?? Promise.resolve();
   }
 
   /**
@@ -39,8 +43,8 @@ export class Channel implements Disposable {
    * waits instead. Of a Unix socket it is the size of the buffer.
    */
   limitUnsent(byteLength: number): void {
-    const isTcp = this.#tryTcp(() => setUnsentMax(this.descriptor, byteLength));
-    if (!isTcp) setSocketBuffers(this.descriptor, { sendBytes: byteLength });
+    limitUnsent(this.descriptor, byteLength);
+    this.#carrier?.limitUnsent(byteLength);
   }
 
   /**
@@ -48,15 +52,8 @@ export class Channel implements Disposable {
    * nothing is; whole seconds in the latter case. On a Unix socket the peer's end is the end of it.
    */
   limitSilence(millis: number): void {
-    const seconds = Math.max(1, Math.floor(millis / 1000 / (PROBES + 1)));
-    this.#tryTcp(() => {
-      setUserTimeout(this.descriptor, millis);
-      setKeepAlive(this.descriptor, {
-        idleSeconds: seconds,
-        intervalSeconds: seconds,
-        count: PROBES,
-      });
-    });
+    limitSilence(this.descriptor, millis);
+    this.#carrier?.limitSilence(millis);
   }
 
   /**
@@ -64,7 +61,8 @@ export class Channel implements Disposable {
    * cannot take back out of our buffer are in front of what it sends next.
    */
   limitUnread(byteLength: number): void {
-    setSocketBuffers(this.descriptor, { receiveBytes: byteLength });
+    limitUnread(this.descriptor, byteLength);
+    this.#carrier?.limitUnread(byteLength);
   }
 
   /** Wakes every thread that is blocked on it, at both ends; idempotent, safe at any time. */
@@ -82,16 +80,5 @@ export class Channel implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  /** @returns whether this socket has options of TCP. */
-  #tryTcp(setOptions: () => void): boolean {
-    try {
-      setOptions();
-      return true;
-    } catch (error) {
-      if (error instanceof SystemError && error.errno === EOPNOTSUPP) return false;
-      throw error;
-    }
   }
 }

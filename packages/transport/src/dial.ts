@@ -4,6 +4,7 @@ import { setSocketBuffers } from '@godwit/posix';
 import { type Address, formatAddress } from './address.ts';
 import { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
+import { descriptorOf } from './socket-descriptor.ts';
 import {
   ANSWER_BYTES,
   answerReasonBytes,
@@ -17,7 +18,8 @@ import {
   PROTOCOL_VERSION,
   type Role,
 } from './framing/opening.ts';
-import { OpeningSocket } from './opening-socket.ts';
+import { OpeningAttempt } from './opening-attempt.ts';
+import type { OpeningSocket } from './opening-socket.ts';
 import {
   answerProof,
   helloProof,
@@ -25,6 +27,8 @@ import {
   type ProofSubject,
   type Session,
 } from './session.ts';
+import type { DialSecurity } from './tls/credentials.ts';
+import { TlsPump } from './tls/pump.ts';
 
 /** As much as leaves in one write; asked for, and granted up to `net.core.wmem_max`. */
 const UNIX_SEND_BYTES = 1024 * 1024;
@@ -39,20 +43,24 @@ export interface DialOptions {
   /** For connecting and for the whole opening, each. */
   readonly timeoutMillis: number;
   readonly signal?: AbortSignal;
+  /** Left out, the connection is in the clear. */
+  readonly security?: DialSecurity | undefined;
 }
 
 /**
  * Connects and opens: afterwards both sides have proved that they belong to the session.
  *
  * @throws {ChannelError} `ERR_CONNECT`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_REFUSED` (with the
- *   acceptor's reason), `ERR_STRANGER`, `ERR_PROTOCOL`, `ERR_CLOSED`. Nothing is left open.
+ *   acceptor's reason), `ERR_TLS`, `ERR_STRANGER`, `ERR_PROTOCOL`, `ERR_CLOSED`. Nothing is left open.
  */
 export async function dial(address: Address, options: DialOptions): Promise<Channel> {
   try {
+    const hostname = hostnameOf(address, options.security);
     const socket = await connectSocket(address, options);
-    const descriptor = await openWithin(options, new OpeningSocket(socket));
-    if (address.type === 'unix' && options.role !== 'urgent') widen(descriptor);
-    return new Channel(descriptor, options.role, options.epoch);
+    if (address.type === 'unix' && options.role !== 'urgent') widen(descriptorOf(socket));
+    const { descriptor, pump } = await openWithin(options, socket, hostname);
+    if (pump !== undefined && options.role !== 'urgent') widen(descriptor); // one end of a socket pair
+    return new Channel(descriptor, options.role, options.epoch, pump);
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
     const message = `${formatAddress(address)}: ${error.message}`;
@@ -69,22 +77,53 @@ function widen(descriptor: number): void {
 }
 
 /** @returns the descriptor of the opened connection; without one, nothing is left open. */
-async function openWithin(options: DialOptions, opening: OpeningSocket): Promise<number> {
-  const watch = watchOpening(options, (error) => opening.destroy(error));
+async function openWithin(
+  options: DialOptions,
+  socket: Socket,
+  hostname: string,
+): Promise<{ descriptor: number; pump: TlsPump | undefined }> {
+  const attempt = new OpeningAttempt(socket);
+  const watch = watchOpening(options, (error) => attempt.destroy(error));
+  const { security } = options;
   try {
     checkAborted(options.signal); // between this watch and the one of connecting nobody listened
-    return await open(opening, options);
+    const inside =
+      security === undefined
+        ? { socket }
+        : await attempt.secure(TlsPump.client(socket, security.credentials, hostname));
+    const descriptor = await open(attempt.open(inside.socket), options);
+    return { descriptor, pump: attempt.pump };
   } catch (error) {
-    opening.destroy(new ChannelError('ERR_CLOSED', 'the opening failed'));
-    throw error;
+    attempt.destroy(new ChannelError('ERR_CLOSED', 'the opening failed'));
+    throw await explainEnd(error, attempt.pump);
   } finally {
     watch.stop();
   }
 }
 
+/** What a server does not accept of a client, the client learns only after its own handshake is done. */
+async function explainEnd(error: unknown, pump: TlsPump | undefined): Promise<unknown> {
+  if (!(error instanceof ChannelError) || pump === undefined) return error;
+  if (error.code !== 'ERR_CLOSED' && error.code !== 'ERR_TLS') return error;
+  await pump.ended; // its reason may still be under way
+  if (pump.reason === undefined) return error;
+  return new ChannelError('ERR_TLS', pump.reason, { cause: error });
+}
+
+/** @returns what the server's certificate must name. @throws {ChannelError} `ERR_TLS`: nobody knows. */
+function hostnameOf(address: Address, security: DialSecurity | undefined): string {
+  const hostname = security?.hostname ?? (address.type === 'tcp' ? hostOf(address).host : '');
+  const credentials = security?.credentials;
+  if (hostname === '' && credentials?.type === 'x509' && credentials.verifyPeer) {
+    const message = 'No hostname for certificate validation: set tls-hostname to what it must name';
+    throw new ChannelError('ERR_TLS', message);
+  }
+  return hostname;
+}
+
 async function open(opening: OpeningSocket, options: DialOptions): Promise<number> {
   const { session, role, epoch, index = 0, newSession = false } = options;
-  const greeting = decodeGreeting(await opening.read(GREETING_BYTES));
+  const greeting = decodeGreeting(await readGreeting(opening, options.security));
   checkVersion(greeting);
   const helloNonce = randomBytes(NONCE_BYTES);
   const subject = { role, index, epoch, greetingNonce: greeting.nonce, helloNonce };
@@ -104,6 +143,28 @@ async function open(opening: OpeningSocket, options: DialOptions): Promise<numbe
   const reason = reasonBytes === 0 ? Buffer.alloc(0) : await opening.read(reasonBytes);
   checkAnswer(decodeAnswer(Buffer.concat([fixed, reason])), session, subject);
   return opening.detach();
+}
+
+/** The acceptor speaks first: where it does not, it may wait for something else. */
+async function readGreeting(
+  opening: OpeningSocket,
+  security: DialSecurity | undefined,
+): Promise<Buffer> {
+  try {
+    return await opening.read(GREETING_BYTES);
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error;
+    if (error.code !== 'ERR_CLOSED' && error.code !== 'ERR_TIMEOUT') throw error;
+    if (security === undefined) {
+      const message = `${error.message}; it may expect TLS (tls-creds)`;
+      throw new ChannelError(error.code, message, { cause: error });
+    }
+    if (error.code === 'ERR_TIMEOUT') throw error;
+    const message =
+      'the other side ended the connection after the TLS handshake: it does not accept who this side is ' +
+      '(its certificate, or tls-authz there)';
+    throw new ChannelError('ERR_TLS', message, { cause: error });
+  }
 }
 
 function checkVersion(greeting: Greeting): void {

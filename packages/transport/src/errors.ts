@@ -8,6 +8,8 @@ export const channelErrorCodes = {
   ERR_CLOSED: 'the connection ended',
   ERR_REFUSED: 'the other side refused the connection by name',
   ERR_STRANGER: 'the other side is not the peer of this session',
+  ERR_CREDENTIALS: 'what this side would prove itself with cannot be used',
+  ERR_TLS: 'the TLS handshake failed: one side does not accept the other, or does not speak TLS',
   ERR_PROTOCOL: 'the other side sent something the protocol does not allow here',
   ERR_CHECKSUM: 'what arrived is not what was sent',
 } as const;

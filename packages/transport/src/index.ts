@@ -46,3 +46,16 @@ export {
 export { deflatePages, inflatePages } from './framing/zlib-pages.ts';
 export { type Admission, Listener, type ListenOptions } from './listen.ts';
 export { isSameMigration, newSession, type Session } from './session.ts';
+export { loadPsk, loadX509, type X509Files } from './tls/credential-files.ts';
+export { distinguishedName } from './tls/distinguished-name.ts';
+export { explainHandshake } from './tls/explain-tls.ts';
+export { clientOptions, serverOptions } from './tls/tls-options.ts';
+export { type SecurityObject, SecurityObjects } from './tls/security-objects.ts';
+export type {
+  DialSecurity,
+  ListenSecurity,
+  PskCredentials,
+  TlsCredentials,
+  TlsEndpoint,
+  X509Credentials,
+} from './tls/credentials.ts';

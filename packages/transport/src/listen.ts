@@ -15,9 +15,11 @@ import {
   PROOF_BYTES,
   PROTOCOL_VERSION,
 } from './framing/opening.ts';
-import { OpeningSocket } from './opening-socket.ts';
-import { PendingOpenings } from './pending-openings.ts';
+import { OpeningAttempt } from './opening-attempt.ts';
+import { HANDSHAKES_MAX, PendingOpenings } from './pending-openings.ts';
 import { answerProof, helloProof, isSameProof, type Session } from './session.ts';
+import type { ListenSecurity } from './tls/credentials.ts';
+import { TlsPump } from './tls/pump.ts';
 
 /** What the owner of the session says to a hello, before its proof is checked. */
 export type Admission =
@@ -32,6 +34,12 @@ export interface ListenOptions {
   /** A connection that was refused: counted and logged by whoever cares, never fatal. */
   readonly onRefused?: (error: ChannelError) => void;
   readonly timeoutMillis: number;
+  /**
+   * Asked for each connection: how it must be secured; undefined, it is in the clear.
+   *
+   * @throws {ChannelError} it cannot be: the connection is refused.
+   */
+  readonly security?: () => ListenSecurity | undefined;
 }
 
 /** A listening address; unrelated to the channels it has accepted. */
@@ -39,6 +47,7 @@ export class Listener {
   readonly #server: Server;
   readonly #options: ListenOptions;
   readonly #pending = new PendingOpenings();
+  readonly #handshakes = new PendingOpenings(HANDSHAKES_MAX);
   /** With the port that the system chose, where the caller gave 0. */
   readonly address: Address;
 
@@ -78,7 +87,7 @@ export class Listener {
   }
 
   async #greet(socket: Socket): Promise<void> {
-    const opening = new OpeningSocket(socket);
+    const opening = new OpeningAttempt(socket);
     const from = socket.remoteAddress ?? ''; // of a Unix socket: they are all from this host
     this.#pending.add(opening, from);
     const { timeoutMillis } = this.#options;
@@ -86,7 +95,7 @@ export class Listener {
       opening.destroy(new ChannelError('ERR_TIMEOUT', `no hello within ${timeoutMillis} ms`));
     }, timeoutMillis);
     try {
-      await this.#open(opening);
+      await this.#open(opening, await this.#secure(opening, socket, from));
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
       opening.destroy(error);
@@ -94,10 +103,28 @@ export class Listener {
     } finally {
       clearTimeout(timer);
       this.#pending.delete(opening, from);
+      this.#handshakes.delete(opening, from);
     }
   }
 
-  async #open(opening: OpeningSocket): Promise<void> {
+  /** @returns the connection, or what is inside of it. @throws {ChannelError} */
+  async #secure(attempt: OpeningAttempt, socket: Socket, from: string): Promise<Socket> {
+    const security = this.#options.security?.();
+    if (security === undefined) return socket;
+    const pump = TlsPump.server(socket, security.credentials, () => {
+      this.#handshakes.add(attempt, from);
+    });
+    const inside = await attempt.secure(pump);
+    const { isAuthorized } = security;
+    const { identity } = inside;
+    if (isAuthorized === undefined) return inside.socket;
+    if (identity !== undefined && isAuthorized(identity)) return inside.socket;
+    const who = identity ?? 'somebody who has not proved a name';
+    throw new ChannelError('ERR_TLS', `TLS authz check for ${who} is denied`);
+  }
+
+  async #open(attempt: OpeningAttempt, socket: Socket): Promise<void> {
+    const opening = attempt.open(socket);
     const greetingNonce = randomBytes(NONCE_BYTES);
     const versions = { versionMin: PROTOCOL_VERSION, versionMax: PROTOCOL_VERSION };
     opening.write(encodeGreeting({ ...versions, nonce: greetingNonce }));
@@ -111,7 +138,7 @@ export class Listener {
     }
     const subject = { ...hello, greetingNonce, helloNonce: hello.nonce };
     const proof = answerProof(admission.session, subject);
-    const channel = new Channel(opening.detach(), hello.role, hello.epoch);
+    const channel = new Channel(opening.detach(), hello.role, hello.epoch, attempt.pump);
     // A fresh connection's buffer holds these few bytes: the write cannot block.
     const answer = { status: 'accepted', epoch: admission.epoch, proof, reason: '' } as const;
     try {

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { duplicateDescriptor, setBlocking } from '@godwit/posix';
 import { ChannelError } from './errors.ts';
+import { descriptorOf } from './socket-descriptor.ts';
+
+/** First byte of every TLS connection, and of no message of ours. */
+export const TLS_HANDSHAKE = 0x16;
 
 /** More than the longest message of an opening: whoever sends more speaks something else. */
 const OPENING_BYTES_MAX = 512;
@@ -59,14 +63,7 @@ export class OpeningSocket {
     if (this.#received.byteLength > 0) {
       throw new ChannelError('ERR_PROTOCOL', 'bytes after the opening, before it was answered');
     }
-    // Node offers no public way to give a connected socket's descriptor away (nodejs/node#6294);
-    // `_handle.fd` has been stable since 0.x, and the assertion says so the day it is not.
-    const handle = (this.#socket as unknown as { _handle: { fd?: number } | null })._handle;
-    if (handle === null) {
-      throw new ChannelError('ERR_CLOSED', 'the other side closed the connection');
-    }
-    assert(typeof handle.fd === 'number' && handle.fd >= 0);
-    const descriptor = duplicate(handle.fd);
+    const descriptor = duplicate(descriptorOf(this.#socket));
     this.#socket.removeAllListeners('data');
     this.#socket.destroy();
     setBlocking(descriptor, true);
@@ -86,6 +83,11 @@ export class OpeningSocket {
 
   #take(chunk: Buffer): void {
     this.#received = Buffer.concat([this.#received, chunk]);
+    if (this.#received[0] === TLS_HANDSHAKE) {
+      const message = 'the other side speaks TLS, and this side has no tls-creds set';
+      this.destroy(new ChannelError('ERR_TLS', message));
+      return;
+    }
     if (this.#received.byteLength > OPENING_BYTES_MAX) {
       this.destroy(new ChannelError('ERR_STRANGER', 'the other side sends more than an opening'));
       return;

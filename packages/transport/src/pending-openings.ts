@@ -1,5 +1,4 @@
 import { ChannelError } from './errors.ts';
-import type { OpeningSocket } from './opening-socket.ts';
 
 /**
  * Openings under way at once. More than can begin while the session's own peer, from an address as busy,
@@ -7,24 +6,36 @@ import type { OpeningSocket } from './opening-socket.ts';
  */
 export const PENDING_MAX = 512;
 
+/** With TLS each opening is a thread from its first byte on; the session's own peer has one or two under way. */
+export const HANDSHAKES_MAX = 32;
+
+interface Opening {
+  destroy(reason: ChannelError): void;
+}
+
 /**
  * Connections that have not said yet who they are. One more than may be drops the oldest of the address
  * that has most: strangers who say nothing keep nobody out, and those of one address push out each other.
  */
 export class PendingOpenings {
-  readonly #byAddress = new Map<string, Set<OpeningSocket>>();
+  readonly #byAddress = new Map<string, Set<Opening>>();
+  readonly #max: number;
   #size = 0;
 
-  add(opening: OpeningSocket, from: string): void {
+  constructor(max: number = PENDING_MAX) {
+    this.#max = max;
+  }
+
+  add(opening: Opening, from: string): void {
     const those = this.#byAddress.get(from);
     if (those === undefined) this.#byAddress.set(from, new Set([opening]));
     else those.add(opening);
     this.#size += 1;
-    if (this.#size > PENDING_MAX) this.#dropOne();
+    if (this.#size > this.#max) this.#dropOne();
   }
 
   /** It is one no more; idempotent. */
-  delete(opening: OpeningSocket, from: string): void {
+  delete(opening: Opening, from: string): void {
     const those = this.#byAddress.get(from);
     if (those?.delete(opening) !== true) return;
     this.#size -= 1;

@@ -12,7 +12,7 @@ import { channelSource, writeBytes } from '../src/channel-io.ts';
 import { dial, type DialOptions } from '../src/dial.ts';
 import type { ChannelError, ChannelErrorCode } from '../src/errors.ts';
 import type { Hello } from '../src/framing/opening.ts';
-import { type Admission, Listener } from '../src/listen.ts';
+import { type Admission, Listener, type ListenOptions } from '../src/listen.ts';
 import { isSameMigration, newSession, type Session } from '../src/session.ts';
 import { buffer, Inbox, LIMIT_MILLIS, socketCount, until, within } from './resources.ts';
 
@@ -45,13 +45,18 @@ export class Destination {
   #listener: Listener | undefined;
 
   /** Until the test ends. */
-  static async open(address: Address, timeoutMillis = LIMIT_MILLIS): Promise<Destination> {
+  static async open(
+    address: Address,
+    timeoutMillis = LIMIT_MILLIS,
+    security?: ListenOptions['security'],
+  ): Promise<Destination> {
     const destination = new Destination();
     destination.#listener = await Listener.open(address, {
       timeoutMillis,
       admit: (hello) => destination.#admit(hello),
       onChannel: (channel, hello) => destination.#enter(channel, hello),
       onRefused: destination.refused.put,
+      ...(security === undefined ? {} : { security }),
     });
     onTestFinished(() => destination.close());
     return destination;
@@ -69,6 +74,7 @@ export class Destination {
   async close(): Promise<void> {
     await within('the end of the listener', this.listener.close());
     for (const channel of this.#entered) channel.close();
+    await within('the end of its channels', Promise.all(this.#entered.map(({ ended }) => ended)));
   }
 
   #admit(hello: Hello): Admission {
@@ -108,7 +114,10 @@ export async function dialOwned(
   options?: Partial<DialOptions>,
 ): Promise<Channel> {
   const channel = await within('the opening', dial(address, dialOptions(options)));
-  onTestFinished(() => channel.close());
+  onTestFinished(async () => {
+    channel.close();
+    await channel.ended;
+  });
   return channel;
 }
 

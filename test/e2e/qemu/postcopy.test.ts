@@ -14,8 +14,11 @@ import {
   waitForSwitchover,
   withQemuPair,
 } from '../../support/qemu-steps.ts';
+import { psk } from '../../support/tls-steps.ts';
 
-/* QEMU tests/qtest/migration/postcopy-tests.c; the suffix /tls/psk waits for TLS. */
+/* QEMU tests/qtest/migration/postcopy-tests.c, and those of postcopy in tls-tests.c. */
+
+type Prepare = (pair: Pair) => Promise<void>;
 
 const recovery = [
   'postcopy-paused',
@@ -50,8 +53,9 @@ async function completePostcopy(pair: Pair, statuses: readonly string[]): Promis
   await migrateEnd(pair);
 }
 
-async function expectPostcopyCommon(options: MigrateOptions): Promise<void> {
+async function expectPostcopyCommon(options: MigrateOptions, prepare?: Prepare): Promise<void> {
   await withQemuPair({ postcopy: true, ...options }, async (pair) => {
+    await prepare?.(pair);
     await startPostcopy(pair);
     await completePostcopy(pair, [...untilPostcopy, 'completed']);
   });
@@ -61,10 +65,12 @@ async function expectPostcopyCommon(options: MigrateOptions): Promise<void> {
 async function expectRecoveryCommon(
   options: MigrateOptions,
   failBefore?: (pair: Pair) => Promise<readonly string[]>,
+  prepare?: Prepare,
 ): Promise<void> {
   const slow = { ...slowAbGuest, parameters: slowNonConverge };
   await withQemuPair({ postcopy: true, ...slow, ...options }, async (pair) => {
     const { source } = pair;
+    await prepare?.(pair);
     await setParameters(source, { 'max-postcopy-bandwidth': 4096 });
     await startPostcopy(pair);
     await pair.waitForBoth('postcopy-active');
@@ -86,6 +92,16 @@ test('/migration/postcopy/preempt/plain', () => expectPostcopyCommon({ preempt: 
 test('/migration/postcopy/recovery/plain', () => expectRecoveryCommon({ preempt: false }));
 
 test('/migration/postcopy/preempt/recovery/plain', () => expectRecoveryCommon({ preempt: true }));
+
+test('/migration/postcopy/tls/psk', () => expectPostcopyCommon({ preempt: false }, psk()));
+
+test('/migration/postcopy/preempt/tls/psk', () => expectPostcopyCommon({ preempt: true }, psk()));
+
+test('/migration/postcopy/recovery/tls/psk', () =>
+  expectRecoveryCommon({ preempt: false }, undefined, psk()));
+
+test('/migration/postcopy/preempt/recovery/tls/psk', () =>
+  expectRecoveryCommon({ preempt: true }, undefined, psk()));
 
 /**
  * QEMU gives both sides sockets that lead nowhere. A source of ours goes on to postcopy-recover only

@@ -9,6 +9,7 @@ const memoryWords: Readonly<Record<MemoryKind, string>> = {
 /** `precopy, 1 GiB, unix, idle guest, RAM preallocated, 3 runs` */
 export function describeOptions(options: MigrateBenchOptions): string {
   const { mode, memoryBytes, transport, channels, zlibLevel, workload, rate, runs } = options;
+  const tls = options.tls === undefined ? [] : ['TLS'];
   const { capabilities = [] } = options;
   const portable = options.memoryMode === 'portable' ? ['portable memory'] : [];
   const guest = rate > 0 ? `${workload} guest at ${rate} pages/s` : `${workload} guest`;
@@ -17,8 +18,8 @@ export function describeOptions(options: MigrateBenchOptions): string {
   const way = channels === 1 ? transport : `${transport} × ${channels}`;
   const coding = zlibLevel === undefined ? [] : [`zlib ${zlibLevel}`];
   const size = formatSize(memoryBytes);
-  const job = [mode, size, ...portable, way, ...coding, ...capabilities, guest, memory, count];
-  return job.join(', ');
+  const how = [...portable, way, ...tls, ...coding, ...capabilities];
+  return [mode, size, ...how, guest, memory, count].join(', ');
 }
 
 /** Of the pump that migrations are compared with. */

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 import type { Address } from '@godwit/transport';
 
 import type { DestinationReport, SourceReport } from '../side/side-api.ts';
@@ -16,11 +18,12 @@ export async function measureMigration(stage: Stage): Promise<MigrationRun> {
   const postcopyBandwidth = initialPostcopyBandwidth(options);
   const postcopy = mode !== 'precopy';
   const coding = zlibLevel === undefined ? {} : { zlibLevel };
+  const tls = options.tls === undefined ? {} : { tlsKey: randomBytes(32).toString('hex') };
   const limits = { downtimeLimitMillis, postcopyBandwidth };
-  const plan = { postcopy, channels, ...coding, capabilities, ...limits };
+  const plan = { postcopy, channels, ...coding, ...tls, capabilities, ...limits };
   await source.call('prepareMigration', plan);
   const memory = memoryKind(options);
-  const place = { ...guestMemory(options), memory, channels, address: stage.address() };
+  const place = { ...guestMemory(options), memory, channels, ...tls, address: stage.address() };
   const address = await destination.call('prepareMigration', place);
   const [left, arrived, recovery] = await Promise.all([
     source.call('migrate', address),

@@ -24,6 +24,8 @@ export interface MigrateBenchOptions {
   readonly channels: number;
   /** Page channels compress with zlib, this hard, 0 to 9; left out, they do not. Not of the pump. */
   readonly zlibLevel?: number;
+  /** Every connection of a migration is encrypted, with a key of its own; not of the pump. */
+  readonly tls?: true;
   /** Of the migration, beside those that the other options need; not of the pump. */
   readonly capabilities?: readonly BenchCapability[];
   readonly workload: Workload;

@@ -13,6 +13,7 @@ export function checkPeerOptions(options: MigrateBenchOptions): void {
   if (zlibLevel !== undefined) {
     throw new RangeError('--compression: not with --peer qemu, whose guest has other content');
   }
+  if (options.tls !== undefined) throw new RangeError('--tls: not with --peer qemu');
   if (untouchedBytes > 0) {
     throw new RangeError(
       `${untouchedBytes} bytes never touched: not with --peer qemu, whose guest fills all it has`,

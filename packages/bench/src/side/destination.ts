@@ -4,12 +4,12 @@ import {
   changeParameters,
   type DestinationInfo,
   DestinationMigration,
+  type DestinationOptions,
   type DestinationStatus,
   type GuestRam,
   PageBitmap,
   PagemapDirtyLog,
   parameterDefaults,
-  type Parameters,
   type RamBlock,
 } from '@godwit/core';
 import { DummyGuest } from '@godwit/guest';
@@ -19,6 +19,7 @@ import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
 import { allocateGuestRam } from '../migrate/options.ts';
 import { channelParameters } from './channel-parameters.ts';
 import { withRam } from './guest-with-ram.ts';
+import { security } from './security.ts';
 import { prepareMemory } from './memory.ts';
 import { Sampler } from './sampler.ts';
 import type { DestinationReport, IncomingPlan, RecoveryReport } from './side-api.ts';
@@ -34,27 +35,33 @@ export class Destination {
   #recovery: Promise<RecoveryReport> | undefined;
 
   static async create(plan: IncomingPlan): Promise<Destination> {
-    const parameters = changeParameters(parameterDefaults, channelParameters(plan.channels));
+    const { channels } = plan;
+    const secured = security('server', plan.tlsKey);
+    const given = { ...channelParameters(channels), ...secured.parameters };
+    const parameters = changeParameters(parameterDefaults, given);
     const ram = allocateGuestRam(plan);
     const guest = await DummyGuest.create({
       ram: ram.blocks.slice(0, 1),
       fillMemory: false,
       timeSteps: true,
     });
-    return new Destination(ram, guest, parameters, plan.channels);
+    return new Destination(ram, guest, {
+      parameters: () => parameters,
+      pageChannels: channels > 1 ? channels : 0,
+      security: secured.objects,
+    });
   }
 
-  private constructor(ram: GuestRam, guest: DummyGuest, parameters: Parameters, channels: number) {
+  private constructor(ram: GuestRam, guest: DummyGuest, options: DestinationOptions) {
     this.#ram = ram;
     this.#guest = guest;
     const noticeRun = (): void => {
       this.#runsMillis ??= monotonicMillis();
     };
     this.#migration = new DestinationMigration(withRam(guest, ram.blocks, noticeRun), {
-      parameters: () => parameters,
+      ...options,
       vcpus: 1,
       blocktime: true,
-      pageChannels: channels > 1 ? channels : 0,
     });
     this.#sampler = new Sampler(async () => await this.#receivedBytes());
   }

@@ -19,6 +19,8 @@ export interface MigrationPlan {
   readonly channels: number;
   /** Of compression; left out, there is none. */
   readonly zlibLevel?: number;
+  /** In hexadecimal digits: connections are encrypted with it. */
+  readonly tlsKey?: string;
   readonly capabilities: readonly BenchCapability[];
   readonly downtimeLimitMillis: number;
   /** Bytes/s; 0 is unlimited. */
@@ -29,6 +31,8 @@ export interface IncomingPlan extends GuestMemory {
   readonly memory: MemoryKind;
   /** Streams of pages. */
   readonly channels: number;
+  /** As of the source's plan. */
+  readonly tlsKey?: string;
   /** Where to listen. */
   readonly address: Address;
 }

@@ -19,6 +19,7 @@ import { cpuSeconds, monotonicMillis } from '../migrate/clock.ts';
 import { allocateGuestRam } from '../migrate/options.ts';
 import { channelParameters, compressionParameters } from './channel-parameters.ts';
 import { withRam } from './guest-with-ram.ts';
+import { security } from './security.ts';
 import { Pump, sharesOf } from './pump.ts';
 import type { GuestPlan, MigrationPlan, PumpReport, SourceReport } from './side-api.ts';
 
@@ -61,6 +62,7 @@ export class Source {
 
   async prepareMigration(plan: MigrationPlan): Promise<void> {
     const { postcopy, postcopyBandwidth, downtimeLimitMillis, channels, zlibLevel } = plan;
+    const secured = security('client', plan.tlsKey);
     const capabilities = changeCapabilities(capabilityDefaults, [
       { capability: 'postcopy-ram', state: postcopy },
       { capability: 'multifd', state: channels > 1 },
@@ -69,11 +71,16 @@ export class Source {
     const parameters = changeParameters(parameterDefaults, {
       ...channelParameters(channels),
       ...compressionParameters(zlibLevel),
+      ...secured.parameters,
       'max-bandwidth': 0,
       'max-postcopy-bandwidth': postcopyBandwidth,
       'downtime-limit': downtimeLimitMillis,
     });
-    const migration = new SourceMigration(this.#guest, { capabilities, parameters });
+    const migration = new SourceMigration(this.#guest, {
+      capabilities,
+      parameters,
+      security: secured.objects,
+    });
     this.#outgoing = { migration, parameters, postcopy };
     await this.#guest.resume();
   }

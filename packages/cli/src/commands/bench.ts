@@ -37,6 +37,7 @@ interface CommandOptions {
   readonly channels: number;
   readonly compression?: 'zlib';
   readonly zlibLevel?: number;
+  readonly tls?: true;
   readonly capability?: readonly BenchCapability[];
   readonly workload?: Workload;
   readonly rate?: number;
@@ -82,6 +83,7 @@ export function registerBench(program: Command): void {
     .option('--channels <count>', 'streams of pages, 1 to 16', checkCount, 1)
     .addOption(compression.choices(['zlib']))
     .addOption(zlibLevel.argParser(checkCount).implies({ compression: 'zlib' }))
+    .option('--tls', 'encrypt every connection of the migration, with a key (PSK)')
     .addOption(capability.choices(benchCapabilities))
     .addOption(workload.choices(workloads))
     .option('--rate <pages/s>', RATE, checkPageRate)
@@ -140,8 +142,9 @@ function toBenchOptions(options: CommandOptions): MigrateBenchOptions {
   const { workload = guest.workload, rate = guest.rate } = options;
   const sizes = { memoryBytes: memory, downtimeLimitMillis: downtimeLimit, postcopyBandwidth };
   const coding = options.compression === undefined ? {} : { zlibLevel: options.zlibLevel ?? 1 };
+  const tls = options.tls === undefined ? {} : { tls: options.tls };
   const { capability: capabilities = [] } = options;
-  const way = { mode, transport, channels, ...coding, capabilities, memoryMode };
+  const way = { mode, transport, channels, ...tls, ...coding, capabilities, memoryMode };
   const job = { ...way, workload, rate, runs, fresh, ...sizes };
   return options.peer === undefined
     ? job

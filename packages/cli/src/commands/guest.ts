@@ -1,4 +1,4 @@
-import type { MemoryMode, RamBacking } from '@godwit/core';
+import type { MemoryMode, RamBacking, SecurityObject } from '@godwit/core';
 import { type Workload, workloads } from '@godwit/guest';
 import { probeMemory } from '@godwit/posix';
 import { type Address, ChannelError, parseAddress } from '@godwit/transport';
@@ -6,6 +6,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { startGuestProcess } from '../guest-process.ts';
 import { checkPageRate, checkSize } from '../option-values.ts';
+import { parseQmpAddress } from '../qmp-address.ts';
+import { objectOption, securityObjects } from '../object-option.ts';
 import { needLinux } from '../platform.ts';
 import { readKey } from '../receipt/receipt-key.ts';
 import { teach } from '../teach.ts';
@@ -24,6 +26,7 @@ interface GuestOptions {
   readonly memoryMode?: MemoryMode;
   readonly qmp: readonly string[];
   readonly incoming?: Address | 'defer';
+  readonly object?: readonly SecurityObject[];
   readonly paused?: true;
   readonly receipt?: string;
   readonly receiptKey?: string;
@@ -55,7 +58,7 @@ export function registerGuest(program: Command): void {
     .addOption(memoryModeOption())
     .requiredOption(
       '--qmp <address>',
-      'where it answers QMP: unix:PATH or tcp:HOST:PORT; may be repeated',
+      'where it answers QMP: unix:PATH or tcp:HOST:PORT[,tls-creds=ID][,tls-authz=ID][,insecure=on]; may be repeated',
       addQmpAddress,
     )
     .option(
@@ -63,6 +66,7 @@ export function registerGuest(program: Command): void {
       'the guest comes from there; defer: migrate-incoming',
       checkIncoming,
     )
+    .addOption(objectOption())
     .option('--paused', 'it waits for cont')
     .option('--receipt <path>', 'a receipt of each migration goes to this file, or directory')
     .option('--receipt-key <file>', 'private key of ed25519, PEM: receipts are signed with it')
@@ -109,12 +113,13 @@ async function runGuest(options: GuestOptions): Promise<void> {
   const { memory, memoryMode, uuid, incoming, journal, paused = false, json = false } = options;
   const { name, vcpus, workload, rate, fill, seed, backing, qmp } = options;
   const { receipt, receiptKey: keyFile } = options;
+  const security = await securityObjects(options.object);
   const receiptKey = keyFile === undefined ? undefined : readKey(keyFile, 'private');
   const { mode, notice } = chooseMemoryMode(memoryMode, probeMemory());
   if (notice !== undefined) console.error(`godwit guest ${options.name}: ${notice}`);
   const memoryOptions = { memoryBytes: memory, memoryMode: mode };
   const program = { vcpus, workload, rate, fill, seed };
-  const about = { name, uuid, backing, qmp, incoming, journal, paused, json };
+  const about = { name, uuid, backing, qmp, security, incoming, journal, paused, json };
   await startGuestProcess({ ...program, ...memoryOptions, ...about, receipt, receiptKey });
 }
 
@@ -142,7 +147,7 @@ function checkBacking(text: string): RamBacking {
 }
 
 function addQmpAddress(text: string, before: readonly string[] = []): readonly string[] {
-  checkAddress(text);
+  parseQmpAddress(text, ['tls-creds', 'tls-authz', 'insecure']);
   return [...before, text];
 }
 

@@ -21,6 +21,8 @@ interface MigrateOptions extends QmpOption {
   readonly postcopyBandwidth?: number;
   readonly downtimeLimit?: number;
   readonly channels?: number;
+  readonly tlsCreds?: string;
+  readonly tlsHostname?: string;
   readonly json?: true;
 }
 
@@ -53,6 +55,8 @@ export function registerMigrate(program: Command): void {
       'streams of pages beside the main one (multifd)',
       checkCountFrom(1, 32),
     )
+    .option('--tls-creds <id>', "of the source's objects: how every connection is secured")
+    .option('--tls-hostname <name>', "what the destination's certificate must name")
     .option('--json', 'for programs')
     .action(async (uri: string, options: MigrateOptions) => {
       await using client = await connectQmp(options);
@@ -100,6 +104,8 @@ async function setLimits(client: QmpClient, options: MigrateOptions): Promise<vo
     'max-postcopy-bandwidth': options.postcopyBandwidth,
     'downtime-limit': options.downtimeLimit,
     'multifd-channels': options.channels,
+    'tls-creds': options.tlsCreds,
+    'tls-hostname': options.tlsHostname,
   };
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
   if (set.length === 0) return;

@@ -193,6 +193,7 @@ export class Conversation {
   async #tellComplete(): Promise<void> {
     const { link } = this.#parts;
     this.#expectSoon(() => "the source's 'finished'");
+    link.expectLastWord();
     await link.send({ t: 'complete', ...this.#proof() });
   }
 

@@ -34,6 +34,7 @@ export class DestinationLink implements AsyncDisposable {
   readonly #pages = new Map<number, Channel>();
   readonly #reading: Promise<void>[] = [];
   #lost: Error | undefined;
+  #isLastWord = false;
   /** Channels still read; the link has ended when none is. */
   #readers = 0;
   readonly #events: LinkEvent[] = [];
@@ -145,6 +146,14 @@ export class DestinationLink implements AsyncDisposable {
     }
   }
 
+  /**
+   * Every page is here: the source has one word to say, on main, and then closes all of its channels.
+   * That of another one may be seen first, and is no loss.
+   */
+  expectLastWord(): void {
+    this.#isLastWord = true;
+  }
+
   /** Ends the link now; idempotent, the first reason counts. */
   drop(reason: Error): void {
     this.#lost ??= reason;
@@ -162,6 +171,11 @@ export class DestinationLink implements AsyncDisposable {
     for (const channel of this.#channels()) channel.close();
   }
 
+  /** After `close`: resolves when the last words have left, and nothing of it is left open. */
+  get ended(): Promise<unknown> {
+    return Promise.all(this.#channels().map(async (channel) => await channel.ended));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -176,7 +190,7 @@ export class DestinationLink implements AsyncDisposable {
     channel.limitSilence(this.#silenceMillis());
     this.#watch.add(channel.role, this.#pulse(thread));
     this.#readers += 1;
-    this.#reading.push(this.#untilEnd(thread.call('run', channel.descriptor)));
+    this.#reading.push(this.#untilEnd(channel, thread.call('run', channel.descriptor)));
   }
 
   /** Who waits for another channel, or places what has come, does not wait for the source. */
@@ -191,10 +205,12 @@ export class DestinationLink implements AsyncDisposable {
     return silenceMillisMax(this.#parameters(), this.#threads.heartbeatMillis);
   }
 
-  async #untilEnd(reading: Promise<void>): Promise<void> {
+  async #untilEnd({ role }: Channel, reading: Promise<void>): Promise<void> {
     try {
       await reading;
-      this.drop(new ChannelError('ERR_CLOSED', 'the source closed the connection'));
+      if (role === 'main' || !this.#isLastWord) {
+        this.drop(new ChannelError('ERR_CLOSED', 'the source closed the connection'));
+      }
     } catch (error) {
       this.drop(error as Error);
     }

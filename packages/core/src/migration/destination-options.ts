@@ -1,3 +1,4 @@
+import type { SecurityObjects } from '@godwit/transport';
 import type { Parameters } from '../parameters.ts';
 import type { CrashJournal } from './crash-journal.ts';
 import type { SwitchoverReady } from './switchover-ack.ts';
@@ -11,6 +12,8 @@ export interface DestinationOptions {
   readonly blocktime?: boolean;
   /** Page channels to be ready for while nobody waits; the source decides how many there are; default 0. */
   readonly pageChannels?: number;
+  /** What the parameters `tls-creds` and `tls-authz` name; left out, nothing is there to be named. */
+  readonly security?: SecurityObjects | undefined;
   /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
   readonly switchoverReady?: SwitchoverReady | undefined;
   /** What the guest is paused for and written to while its link is down; it may be taken up by another process. */

@@ -18,9 +18,10 @@ import type { DestinationOptions } from './destination-options.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { explainDestination } from './explain.ts';
+import { explainDestination, explainDiscarded, isAboutTls } from './explain.ts';
 import { IncomingGuest } from './incoming-guest.ts';
 import { withLimit } from './limit.ts';
+import { listenSecurity } from './listen-security.ts';
 import { Lifeline } from './lifeline.ts';
 import type { PageMap } from './page-map.ts';
 import { checkJournalled, PausedGuest } from './paused-guest.ts';
@@ -56,6 +57,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
+  #lastLinkEnded: Promise<unknown> = Promise.resolve();
   #tellEnd: () => void = () => undefined;
 
   /** @throws {MigrationError} `ERR_ARGUMENT`: this guest cannot have a journal. */
@@ -68,7 +70,11 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     this.#doorkeeper = new Doorkeeper({
       phase: () => this.#incoming.phase,
       pageChannels: () => this.#threads.gate.pageChannels,
+      security: () => listenSecurity(options),
     });
+    this.#doorkeeper.onRefused = (reason) => {
+      if (isAboutTls(reason) && this.#incoming.phase === 'new') this.#error = reason;
+    };
     this.#paused = new PausedGuest({
       journal: options.journal,
       guest,
@@ -237,6 +243,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
       reason = error instanceof MigrationError ? error : (link.lost ?? (error as Error));
     }
     await link.close();
+    this.#lastLinkEnded = link.ended;
     this.#link = undefined;
     await conversation.completeIfDone(); // the link may have died after its last page
     if (this.#incoming.phase === 'complete') this.#error = undefined;
@@ -274,10 +281,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   }
 
   #fail(reason: Error): void {
-    this.#error =
-      reason instanceof MigrationError
-        ? reason
-        : new MigrationError('ERR_DISCARDED', reason.message, { cause: reason });
+    this.#error = explainDiscarded(reason);
     this.#status.leaveFor('failed');
   }
 
@@ -291,6 +295,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     // A guest that was taken up and has not gone on can be taken up again, in this process as well.
     const mayTouch = this.ownsGuest && !this.#paused.isUntouched;
     await this.#threads.end({ keepUserfaultfd: mayTouch && this.#threads.isWatching });
+    await this.#lastLinkEnded;
     this.#lifeline.release();
     this.#tellEnd();
   }

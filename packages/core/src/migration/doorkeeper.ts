@@ -7,6 +7,7 @@ import {
   type Hello,
   isSameMigration,
   Listener,
+  type ListenOptions,
   sameAddress,
   type Session,
 } from '@godwit/transport';
@@ -18,6 +19,8 @@ import type { DestinationPhase } from './incoming-guest.ts';
 interface DoorkeeperState {
   readonly phase: () => DestinationPhase;
   readonly pageChannels: () => number;
+  /** How each connection must be secured. */
+  readonly security: NonNullable<ListenOptions['security']>;
 }
 
 /** Takes a further channel of a link; `index` is among those of its role. */
@@ -26,6 +29,7 @@ type Join = (channel: Channel, index: number) => void;
 /** Who may come in, and who comes in place of whom. */
 export class Doorkeeper {
   onDisplaced: (reason: Error) => void = () => undefined;
+  onRefused: (reason: ChannelError) => void = () => undefined;
   readonly #state: DoorkeeperState;
   #session: Session | undefined;
   #epoch = 0;
@@ -82,6 +86,8 @@ export class Doorkeeper {
       timeoutMillis,
       admit: (hello) => this.#admit(hello),
       onChannel: (channel, hello) => this.#enter(channel, hello),
+      onRefused: (error) => this.onRefused(error),
+      security: this.#state.security,
     });
     if (this.#closed) {
       await listener.close();

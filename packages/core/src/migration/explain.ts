@@ -1,3 +1,4 @@
+import type { ChannelError } from '@godwit/transport';
 import { MigrationError, type MigrationErrorCode } from '../errors.ts';
 import type { SourceStatus } from './status.ts';
 
@@ -33,4 +34,15 @@ export function explainDestination(
   const code = phase === 'loaded' ? 'ERR_RUN_UNCONFIRMED' : 'ERR_POSTCOPY_LOST';
   const more = unjournalled === undefined ? '' : `; not in the journal: ${unjournalled.message}`;
   return new MigrationError(code, reason.message + more, { cause: reason });
+}
+
+/** The guest had not arrived: what there was of it is thrown away, and the source has it. */
+export function explainDiscarded(reason: Error): MigrationError {
+  if (reason instanceof MigrationError) return reason;
+  return new MigrationError('ERR_DISCARDED', reason.message, { cause: reason });
+}
+
+/** Whoever set up TLS must be able to read why a source does not get in. */
+export function isAboutTls({ code }: ChannelError): boolean {
+  return code === 'ERR_TLS' || code === 'ERR_CREDENTIALS';
 }

@@ -3,9 +3,10 @@ import {
   type Channel,
   type DestinationPhase,
   dial,
+  type DialOptions,
   type Session,
 } from '@godwit/transport';
-import { handshake, type SourceContext } from './source-context.ts';
+import { dialling, handshake, type SourceContext } from './source-context.ts';
 
 /** The identity of a migration, and how many links it has had. */
 export interface SourceSession extends Session {
@@ -16,7 +17,7 @@ export interface SourceSession extends Session {
 export async function dialMain(
   address: Address,
   session: SourceSession,
-  options: { timeoutMillis: number; signal: AbortSignal; newSession: boolean },
+  options: Pick<DialOptions, 'timeoutMillis' | 'signal' | 'security' | 'newSession'>,
 ): Promise<Channel> {
   const { epoch } = session;
   return await dial(address, { session, role: 'main', epoch, ...options });
@@ -39,7 +40,7 @@ async function dialUrgent(
   const { epoch } = session;
   const { capabilities } = context;
   if (!capabilities['postcopy-ram'] || !capabilities['postcopy-preempt']) return undefined;
-  return await dial(address, { session, role: 'urgent', epoch, ...handshake(context) });
+  return await dial(address, { session, role: 'urgent', epoch, ...dialling(context) });
 }
 
 /**
@@ -54,16 +55,16 @@ export async function takeUp(
 ): Promise<DestinationPhase> {
   const givenUp = new AbortController();
   const signal = AbortSignal.any([context.signal, givenUp.signal]);
-  const dialling = dialUrgent({ ...context, signal }, address, session);
-  dialling.catch(() => undefined); // awaited below, on each way out
+  const urgentDial = dialUrgent({ ...context, signal }, address, session);
+  urgentDial.catch(() => undefined); // awaited below, on each way out
   try {
     const phase = await exchangeBitmaps(context);
     if (phase === 'complete') givenUp.abort(); // what stands already ends with the link, not before
-    context.link.serveRequests(await opened(dialling, phase));
+    context.link.serveRequests(await opened(urgentDial, phase));
     return phase;
   } catch (error) {
     givenUp.abort();
-    const urgent = await dialling.catch(() => undefined);
+    const urgent = await urgentDial.catch(() => undefined);
     urgent?.close();
     throw error;
   }
@@ -71,10 +72,10 @@ export async function takeUp(
 
 /** When all is there, an urgent channel is of no use, and nothing is lost with it. */
 async function opened(
-  dialling: Promise<Channel | undefined>,
+  urgentDial: Promise<Channel | undefined>,
   phase: DestinationPhase,
 ): Promise<Channel | undefined> {
-  return await (phase === 'complete' ? dialling.catch(() => undefined) : dialling);
+  return await (phase === 'complete' ? urgentDial.catch(() => undefined) : urgentDial);
 }
 
 /** Opens the page channels, if they were agreed on. */
@@ -85,7 +86,7 @@ export async function openPages(
 ): Promise<void> {
   const { epoch } = session;
   const { link, threads } = context;
-  const options = { session, role: 'page', epoch, ...handshake(context) } as const;
+  const options = { session, role: 'page', epoch, ...dialling(context) } as const;
   // From its opening on a channel must not be silent for long: its thread is there before.
   await Promise.all(threads.pageSenders.map(async (it) => await it.call('ready', undefined)));
   for (const index of threads.pageSenders.keys()) {

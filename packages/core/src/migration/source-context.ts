@@ -1,3 +1,4 @@
+import { type DialSecurity, SecurityObjects } from '@godwit/transport';
 import type { Capabilities } from '../capabilities.ts';
 import type { Guest } from '../guest.ts';
 import { HEARTBEAT_MILLIS_MIN, type Parameters } from '../parameters.ts';
@@ -13,6 +14,8 @@ export interface SourceOptions {
   readonly parameters: Parameters;
   /** Of the guest; sent along, compared with `validate-uuid`. */
   readonly uuid?: string | undefined;
+  /** What the parameters `tls-creds` and `tls-authz` name; left out, nothing is there to be named. */
+  readonly security?: SecurityObjects | undefined;
 }
 
 export interface SourceEvents {
@@ -49,6 +52,7 @@ export interface SourceContext {
   readonly capabilities: Capabilities;
   /** As they are now: they may change at any time. */
   readonly parameters: () => Parameters;
+  readonly security: SecurityObjects | undefined;
   readonly statistics: SourceStatistics;
   /** Ends the step; its reason is what the step throws. */
   readonly signal: AbortSignal;
@@ -91,4 +95,19 @@ export function handshake(context: Pick<SourceContext, 'parameters' | 'signal'>)
 } {
   const timeoutMillis = context.parameters()['x-handshake-timeout'];
   return { timeoutMillis, signal: context.signal };
+}
+
+/**
+ * The options of every connection that is dialled, as the parameters ask for it now.
+ *
+ * @throws {ChannelError} `ERR_CREDENTIALS`: it cannot be secured as they ask.
+ */
+export function dialling(context: Pick<SourceContext, 'parameters' | 'signal' | 'security'>): {
+  timeoutMillis: number;
+  signal: AbortSignal;
+  security: DialSecurity | undefined;
+} {
+  const { 'tls-creds': credsId, 'tls-hostname': hostname } = context.parameters();
+  const objects = context.security ?? new SecurityObjects();
+  return { ...handshake(context), security: objects.forDialling({ credsId, hostname }) };
 }

@@ -12,6 +12,7 @@ import { ControlInbox } from './control-inbox.ts';
 import type { Switchover } from './precopy.ts';
 import { RecvBitmaps } from './recv-bitmaps.ts';
 import { LinkWatch, silenceMillisMax } from './link-watch.ts';
+import { watchProgress } from './progress-watch.ts';
 import type { Sender, SourceThreads } from './source-threads.ts';
 import { Resends } from './resends.ts';
 import { settled } from './settled.ts';
@@ -237,6 +238,11 @@ export class SourceLink implements AsyncDisposable {
     for (const channel of this.#channels()) channel.close();
   }
 
+  /** After `close`: resolves when the last words have left, and nothing of it is left open. */
+  get ended(): Promise<unknown> {
+    return Promise.all(this.#channels().map(async (channel) => await channel.ended));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -248,23 +254,12 @@ export class SourceLink implements AsyncDisposable {
   /** A peer that takes nothing any more is the end of the link as well. */
   async #writeInTime<T>(writing: Promise<T>): Promise<T> {
     const millis = this.#parameters()['x-handshake-timeout'];
-    let bytes = this.#sentBytes();
-    const timer = setInterval(() => {
-      const now = this.#sentBytes();
-      if (now === bytes) {
-        this.drop(new ChannelError('ERR_TIMEOUT', `nothing could be sent for ${millis} ms`));
-      }
-      bytes = now;
-    }, millis);
-    try {
-      return await this.#write(writing);
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  #sentBytes(): number {
-    return this.#threads.senderCounters.get('bytes');
+    using _watch = watchProgress(
+      () => this.#threads.senderCounters.get('bytes'),
+      millis,
+      () => this.drop(new ChannelError('ERR_TIMEOUT', `nothing could be sent for ${millis} ms`)),
+    );
+    return await this.#write(writing);
   }
 
   /** A write that fails is the end of the link, whichever side noticed first. */

@@ -21,6 +21,7 @@ import {
 import { PreSwitchover } from './pre-switchover.ts';
 import { agree, CANCEL_GRACE_MILLIS, resumeHere, sayGoodbye } from './session-ends.ts';
 import {
+  dialling,
   handshake,
   heartbeatMillis,
   pageChannels,
@@ -107,6 +108,7 @@ export class SourceRun {
     } finally {
       clearTimeout(this.#grace);
       await this.#threads.end();
+      await this.#link?.ended;
       this.#lifeline.release();
     }
   }
@@ -199,8 +201,7 @@ export class SourceRun {
 
   async #dial(address: Address, opening: { newSession: boolean }): Promise<void> {
     this.nextLink.dialled(address);
-    const options = { ...handshake(this.#waits()), ...opening };
-    const main = await dialMain(address, this.#session, options);
+    const main = await dialMain(address, this.#session, { ...dialling(this.#waits()), ...opening });
     this.#link = new SourceLink(this.#threads, main, () => this.#parameters);
   }
 
@@ -278,8 +279,9 @@ export class SourceRun {
     this.#status.leaveFor('failed');
   }
 
-  #waits(): { parameters: () => Parameters; signal: AbortSignal } {
-    return { parameters: () => this.#parameters, signal: this.#attempt.signal };
+  #waits(): Pick<SourceContext, 'parameters' | 'signal' | 'security'> {
+    const { security } = this.#options;
+    return { parameters: () => this.#parameters, signal: this.#attempt.signal, security };
   }
 
   #context(): SourceContext {

@@ -1,4 +1,4 @@
-import { type Address, ChannelError, dial, newSession } from '@godwit/transport';
+import { type Address, ChannelError, dial, type DialSecurity, newSession } from '@godwit/transport';
 import { Lifeline } from '../migration/lifeline.ts';
 import { withLimit } from '../migration/limit.ts';
 import type { LinkSample, ProbeSenderCommands } from '../threads/probe-api.ts';
@@ -13,6 +13,8 @@ export interface ProbeOptions {
   /** For connecting, and for the opening. */
   readonly timeoutMillis: number;
   readonly signal?: AbortSignal;
+  /** As a migration there would be secured. */
+  readonly security?: DialSecurity | undefined;
 }
 
 /**
@@ -23,9 +25,9 @@ export interface ProbeOptions {
  *   probe, or the signal did; the link is too slow to be measured in PROBE_MILLIS_MAX.
  */
 export async function probeLink(address: Address, options: ProbeOptions): Promise<LinkSample> {
-  const { millis, timeoutMillis, signal = new AbortController().signal } = options;
+  const { millis, timeoutMillis, signal = new AbortController().signal, security } = options;
   const opening = { session: newSession(), newSession: true, role: 'probe', epoch: 0 } as const;
-  const channel = await dial(address, { ...opening, timeoutMillis, signal });
+  const channel = await dial(address, { ...opening, timeoutMillis, signal, security });
   const thread = new Thread<ProbeSenderCommands, never>('probe-sender', undefined);
   const lifeline = new Lifeline(() => channel.shutdown());
   try {

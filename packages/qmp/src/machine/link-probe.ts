@@ -1,5 +1,5 @@
 import { isRunning, type LinkSample, type MigrationStatus, probeLink } from '@godwit/core';
-import type { Address } from '@godwit/transport';
+import type { Address, DialSecurity } from '@godwit/transport';
 
 import { QmpError } from '../errors.ts';
 
@@ -8,6 +8,8 @@ export interface ProbeTimes {
   readonly status: MigrationStatus;
   /** `x-handshake-timeout`. */
   readonly timeoutMillis: number;
+  /** As a migration would be. @throws {ChannelError} `ERR_CREDENTIALS`, as the migration would be refused. */
+  readonly security: () => DialSecurity | undefined;
 }
 
 interface Probe {
@@ -29,11 +31,11 @@ export class LinkProbe {
    * @throws {QmpError} a migration or another probe is under way. @throws {ChannelError} as probeLink.
    */
   async measure(address: Address, millis: number): Promise<LinkSample> {
-    const { status, timeoutMillis } = this.#times();
+    const { status, timeoutMillis, security } = this.#times();
     if (isRunning(status)) throw refuse("There's a migration process in progress");
     if (this.#probe !== undefined) throw refuse('the link is already being probed');
     const given = new AbortController();
-    const options = { millis, timeoutMillis, signal: given.signal };
+    const options = { millis, timeoutMillis, signal: given.signal, security: security() };
     const probe = { given, sample: probeLink(address, options) };
     this.#probe = probe;
     try {

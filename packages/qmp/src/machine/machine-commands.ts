@@ -3,6 +3,7 @@ import { dirtyRateCommands } from './dirty-rate-commands.ts';
 import { guestCommands } from './guest-commands.ts';
 import { linkProbeCommands } from './link-probe-commands.ts';
 import type { Machine } from './machine.ts';
+import { objectCommands } from './object-commands.ts';
 import { migrationCommands } from './migration-commands.ts';
 import { settingsCommands } from './settings-commands.ts';
 import { yankCommands } from './yank-commands.ts';
@@ -16,5 +17,6 @@ export function machineCommands(machine: Machine): CommandTable {
     ...dirtyRateCommands(machine),
     ...linkProbeCommands(machine),
     ...yankCommands(machine),
+    ...objectCommands(machine),
   };
 }

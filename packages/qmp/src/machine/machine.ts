@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 
-import type { CrashJournal, Guest } from '@godwit/core';
+import { type CrashJournal, type Guest, SecurityObjects } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 import { within } from '../deadline.ts';
@@ -25,6 +25,8 @@ export interface MachineOptions {
   readonly paused?: boolean;
   /** The guest comes from elsewhere: what QEMU calls `-incoming defer`. */
   readonly incoming?: boolean;
+  /** What is there before the first object-add; default nothing. */
+  readonly security?: SecurityObjects;
   /** Private, ed25519: signs receipts. */
   readonly receiptKey?: KeyObject | undefined;
   /** Where the incoming guest is written to while its link is down. */
@@ -73,7 +75,7 @@ export class Machine extends EventEmitter<MachineEvents> {
   constructor(options: MachineOptions) {
     super();
     const { guest, name, uuid, vcpus, paused = false, incoming = false } = options;
-    const { journal, receiptKey } = options;
+    const { journal, receiptKey, security = new SecurityObjects() } = options;
     this.name = name;
     this.#guest = guest;
     this.#stopLimitMillis = options.stopLimitMillis ?? STOP_LIMIT_MILLIS;
@@ -90,7 +92,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     );
     this.migrations = new Migrations(
       this.#control,
-      { uuid, vcpus, incoming, journal, receiptKey },
+      { uuid, vcpus, incoming, journal, receiptKey, security },
       {
         tell,
         listening: (address) => void this.emit('listening', address),
@@ -101,6 +103,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.linkProbe = new LinkProbe(() => ({
       status: this.migrations.status,
       timeoutMillis: this.migrations.settings.parameters['x-handshake-timeout'],
+      security: () => this.migrations.settings.forDialling(),
     }));
   }
 

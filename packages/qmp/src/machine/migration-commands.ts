@@ -27,6 +27,7 @@ export function migrationCommands({ migrations, linkProbe }: Machine): CommandTa
       },
       async run(args) {
         const address = outgoingAddress(args);
+        migrations.settings.forDialling(); // what cannot be secured is refused
         if (args.resume === true) return migrations.resume(address);
         await linkProbe.end();
         await migrations.start(address);
@@ -45,6 +46,7 @@ export function migrationCommands({ migrations, linkProbe }: Machine): CommandTa
       arguments: { ...addressArguments, 'exit-on-error': { type: 'bool', optional: true } },
       async run(args) {
         migrations.refuseListening(); // QEMU's order: the state first, the address then
+        migrations.settings.forListening(); // as above
         await migrations.listen(incomingAddress(args), args['exit-on-error'] ?? true);
       },
     }),
@@ -53,6 +55,7 @@ export function migrationCommands({ migrations, linkProbe }: Machine): CommandTa
       arguments: { uri: { type: 'str' } },
       async run({ uri }) {
         migrations.refuseRecovery();
+        migrations.settings.forListening(); // as above
         await migrations.recoverAt(uriAddress(uri));
       },
     }),

@@ -5,7 +5,9 @@ import {
   changeParameters,
   parameterDefaults,
   type Parameters,
+  type SecurityObjects,
 } from '@godwit/core';
+import type { DialSecurity, ListenSecurity } from '@godwit/transport';
 
 interface SettingsOwner {
   /** @throws {QmpError} a migration holds them as they are. */
@@ -16,11 +18,14 @@ interface SettingsOwner {
 
 /** Capabilities and parameters: what the next migration is begun with; all or none of a change is made. */
 export class MigrationSettings {
+  /** What `tls-creds` and `tls-authz` may name. */
+  readonly security: SecurityObjects;
   readonly #owner: SettingsOwner;
   #capabilities: Capabilities = capabilityDefaults;
   #parameters: Parameters = parameterDefaults;
 
-  constructor(owner: SettingsOwner) {
+  constructor(security: SecurityObjects, owner: SettingsOwner) {
+    this.security = security;
     this.#owner = owner;
   }
 
@@ -40,6 +45,18 @@ export class MigrationSettings {
   changeCapabilities(changes: readonly { capability: string; state: boolean }[]): void {
     this.#owner.refuseCapabilities();
     this.#capabilities = changeCapabilities(this.#capabilities, changes);
+  }
+
+  /** @throws {ChannelError} `ERR_CREDENTIALS`: no connection could be made as the parameters ask. */
+  forDialling(): DialSecurity | undefined {
+    const { 'tls-creds': credsId, 'tls-hostname': hostname } = this.#parameters;
+    return this.security.forDialling({ credsId, hostname });
+  }
+
+  /** @throws {ChannelError} as `forDialling`. */
+  forListening(): ListenSecurity | undefined {
+    const { 'tls-creds': credsId, 'tls-authz': authzId } = this.#parameters;
+    return this.security.forListening({ credsId, authzId });
   }
 
   /** Takes effect at once, in a running migration too. */

@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto';
-import type { CrashJournal, DestinationInfo, SourceInfo } from '@godwit/core';
+import type { CrashJournal, DestinationInfo, SecurityObjects, SourceInfo } from '@godwit/core';
 import type { Address } from '@godwit/transport';
 
 export interface MigrationsOptions {
   readonly uuid: string | undefined;
   readonly vcpus: number;
   readonly incoming: boolean;
+  readonly security: SecurityObjects;
   /** Signs receipts; left out, they are not signed. */
   readonly receiptKey?: KeyObject | undefined;
   /** Of the guest that comes in. */

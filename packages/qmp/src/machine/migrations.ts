@@ -46,7 +46,7 @@ export class Migrations {
     this.#options = options;
     this.#owner = owner;
     this.#isExpected = options.incoming;
-    this.settings = new MigrationSettings({
+    this.settings = new MigrationSettings(options.security, {
       refuseCapabilities: () => this.#refuseDuringOutgoing(),
       onParameters: (parameters) => this.#outgoing?.setParameters(parameters),
     });

@@ -13,10 +13,10 @@ export type ToldEvent =
 /** An outgoing migration by the settings of this process. */
 export function newOutgoing(
   guest: Guest,
-  { capabilities, parameters }: MigrationSettings,
+  { capabilities, parameters, security }: MigrationSettings,
   { uuid }: MigrationsOptions,
 ): SourceMigration {
-  return new SourceMigration(guest, { capabilities, parameters, uuid });
+  return new SourceMigration(guest, { capabilities, parameters, security, uuid });
 }
 
 /** What an outgoing migration tells, its status first. */

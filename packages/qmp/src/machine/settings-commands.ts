@@ -73,5 +73,6 @@ type ParameterRule = (typeof parameterRules)[keyof typeof parameterRules];
 function specOf(rule: ParameterRule): ArgumentSpec {
   if (rule.kind === 'boolean') return { type: 'bool' };
   if (rule.kind === 'number') return { type: 'int' };
+  if (rule.kind === 'string') return { type: 'str' };
   return { type: 'str', values: rule.values, unsupported: rule.unsupported };
 }

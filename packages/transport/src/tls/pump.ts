@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { closeDescriptor, duplicateDescriptor, shutdownSocket, socketPair } from '@godwit/posix';
+import { ChannelError } from '../errors.ts';
+import { TLS_HANDSHAKE } from '../opening-socket.ts';
+import { descriptorOf } from '../socket-descriptor.ts';
+import { limitSilence, limitUnread, limitUnsent } from '../socket-limits.ts';
+import type { TlsCredentials } from './credentials.ts';
+import type { PumpData, PumpMessage } from './pump-api.ts';
+
+/** What is inside of a TLS connection, once both sides have accepted each other. */
+export interface Inside {
+  /** In the clear; the caller's to close, which ends the whole connection. */
+  readonly socket: Socket;
+  /** As of `PumpMessage`. */
+  readonly identity?: string;
+}
+
+const require = createRequire(import.meta.url);
+
+/**
+ * A TLS connection, carried by a thread of its own: whoever uses it sees one end of a socket pair, with
+ * a descriptor like any other. A thread each, so that the bulk of one connection is never in front of a
+ * requested page on another, and so that encryption has more than one processor.
+ *
+ * The thread ends when both of its sides are closed: by whoever closes the inside, by the other side,
+ * or by `destroy`.
+ */
+export class TlsPump {
+  /** Resolves when the thread is gone, and with it every descriptor. */
+  readonly ended: Promise<void>;
+  /** Why the connection ended, if it was not in good order. */
+  reason: string | undefined;
+  readonly #secured: Promise<Inside>;
+  #succeed: (inside: Inside) => void = () => undefined;
+  #fail: (error: ChannelError) => void = () => undefined;
+  #tellEnd: () => void = () => undefined;
+  /** Until the thread has it. */
+  #connection: Socket | undefined;
+  #inside: Socket | undefined;
+  /** The thread's socket, for its options and its end; -1 without. */
+  #wire = -1;
+
+  /** @param connection established, and nothing read from it; the pump's from here on. */
+  static client(connection: Socket, credentials: TlsCredentials, hostname: string): TlsPump {
+    const pump = new TlsPump(connection);
+    pump.#start({ credentials, hostname });
+    return pump;
+  }
+
+  /** As `client`. The thread starts with the first byte of TLS: whoever only connects costs none. */
+  static server(
+    connection: Socket,
+    credentials: TlsCredentials,
+    onStart: () => void = () => undefined,
+  ): TlsPump {
+    const pump = new TlsPump(connection);
+    connection.once('data', (early: Buffer) => {
+      if (early[0] === TLS_HANDSHAKE) {
+        onStart();
+        return pump.#start({ credentials, hostname: '', early });
+      }
+      pump.destroy(new ChannelError('ERR_TLS', 'the other side does not speak TLS'));
+    });
+    return pump;
+  }
+
+  private constructor(connection: Socket) {
+    this.#connection = connection;
+    this.#secured = new Promise<Inside>((resolve, reject) => {
+      this.#succeed = resolve;
+      this.#fail = reject;
+    });
+    this.#secured.catch(() => undefined); // told to whoever waits; nobody has to
+    this.ended = new Promise((resolve) => {
+      this.#tellEnd = resolve;
+    });
+    connection.on('error', () => undefined); // 'close' follows
+    connection.once('close', () => {
+      if (this.#connection !== connection) return;
+      this.destroy(new ChannelError('ERR_CLOSED', 'the other side closed the connection'));
+    });
+  }
+
+  /** @throws {ChannelError} `ERR_TLS`, `ERR_CLOSED`, or whatever `destroy` was given. */
+  async inside(): Promise<Inside> {
+    return await this.#secured;
+  }
+
+  /** Ends it, whatever it does; idempotent. What waits to be sent is lost. */
+  destroy(reason: ChannelError): void {
+    this.#fail(reason);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection !== undefined) {
+      connection.destroy();
+      this.#tellEnd();
+    }
+    this.#inside?.destroy();
+    if (this.#wire >= 0) shutdownSocket(this.#wire, 'both');
+  }
+
+  /** As of `Channel`: of what is behind the thread. */
+  limitUnsent(byteLength: number): void {
+    if (this.#wire >= 0) limitUnsent(this.#wire, byteLength);
+  }
+
+  limitUnread(byteLength: number): void {
+    if (this.#wire >= 0) limitUnread(this.#wire, byteLength);
+  }
+
+  limitSilence(millis: number): void {
+    if (this.#wire >= 0) limitSilence(this.#wire, millis);
+  }
+
+  /** In one turn of the event loop with the last byte read: what comes after it is the thread's. */
+  #start(data: Omit<PumpData, 'wire' | 'inner'>): void {
+    const connection = this.#connection;
+    assert(connection !== undefined);
+    try {
+      const descriptors = takeOver(connection);
+      this.#wire = descriptors.own;
+      this.#inside = new Socket({ fd: descriptors.near });
+      this.#inside.on('error', () => undefined); // until whoever gets it listens; 'close' follows
+      this.#run({ ...data, wire: descriptors.wire, inner: descriptors.far }, this.#inside);
+      this.#connection = undefined;
+    } catch (cause) {
+      const message = `the connection cannot be taken over: ${(cause as Error).message}`;
+      this.destroy(new ChannelError('ERR_CLOSED', message, { cause }));
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  #run(workerData: PumpData, socket: Socket): void {
+    // Always the build: Workers cannot run TypeScript sources on Node 20.
+    const file = require.resolve('#threads/tls-pump');
+    const worker = new Worker(file, { workerData, name: 'tls-pump', execArgv: [] });
+    const breaks = (reason: string): void => {
+      this.reason ??= reason;
+      this.#fail(new ChannelError('ERR_TLS', reason));
+    };
+    worker.on('message', (message: PumpMessage) => {
+      if (message.type === 'broken') return breaks(message.reason);
+      const { identity } = message;
+      this.#succeed({ socket, ...(identity === undefined ? {} : { identity }) });
+    });
+    worker.on('error', (error) => breaks(error.message));
+    worker.on('exit', () => {
+      this.#fail(new ChannelError('ERR_CLOSED', 'the connection ended during the handshake'));
+      closeDescriptor(this.#wire);
+      this.#wire = -1;
+      this.#tellEnd();
+    });
+  }
+}
+
+interface Descriptors {
+  /** Of the connection: the thread's, and one to set options with. */
+  readonly wire: number;
+  readonly own: number;
+  /** Of the pair: the user's end and the thread's. */
+  readonly near: number;
+  readonly far: number;
+}
+
+/** @throws {SystemError} no descriptor is left; then none was taken. */
+function takeOver(connection: Socket): Descriptors {
+  const taken: number[] = [];
+  try {
+    const descriptor = descriptorOf(connection);
+    const wire = duplicateDescriptor(descriptor);
+    taken.push(wire);
+    const own = duplicateDescriptor(descriptor);
+    taken.push(own);
+    const [near, far] = socketPair();
+    return { wire, own, near, far };
+  } catch (error) {
+    for (const descriptor of taken) closeDescriptor(descriptor);
+    throw error;
+  }
+}
