@@ -292,9 +292,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   async #end(): Promise<void> {
     await this.#doorkeeper.close();
     if (this.#incoming.phase === 'discarded') this.#paused.end();
-    // A guest that was taken up and has not gone on can be taken up again, in this process as well.
-    const mayTouch = this.ownsGuest && !this.#paused.isUntouched;
-    await this.#threads.end({ keepUserfaultfd: mayTouch && this.#threads.isWatching });
+    await this.#threads.end({ keepUserfaultfd: this.ownsGuest && this.#paused.mayMiss });
     await this.#lastLinkEnded;
     this.#lifeline.release();
     this.#tellEnd();

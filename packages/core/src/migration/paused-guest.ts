@@ -47,9 +47,12 @@ export class PausedGuest {
     this.#parts = parts;
   }
 
-  /** Taken over from another process, and it has stood still in this one. */
-  get isUntouched(): boolean {
-    return this.#isRestored;
+  /**
+   * Pages are missing, and the guest may touch one. Not so of a guest that was taken over from another
+   * process and has not gone on: it can be taken up again, in this process as well.
+   */
+  get mayMiss(): boolean {
+    return this.#parts.threads.isWatching && !this.#isRestored;
   }
 
   /** How pages are taken that come on a new link, before `goOn`. */
