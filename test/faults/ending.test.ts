@@ -1,9 +1,11 @@
+import { setTimeout as after } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { silentListener } from '../support/bad-listeners.ts';
 import { expectEnd } from '../support/ending.ts';
 import type { LinkProxy } from '../support/link-proxy.ts';
 import { type Pair, withPair } from '../support/pair.ts';
-import { CALM_RATE, crawling } from '../support/parameters.ts';
+import { CALM_RATE, crawling, fast } from '../support/parameters.ts';
+import { processResources } from '../support/process-resources.ts';
 
 /** Each leaves a migration standing where the name says, until somebody ends a process. */
 const states: Readonly<Record<string, (pair: Pair, link: LinkProxy) => Promise<void>>> = {
@@ -80,3 +82,23 @@ test('in postcopy-recover-setup the source ends when it is told to', async () =>
     await expectEnd(pair.source);
   });
 });
+
+test.each(['urgent', 'page'] as const)(
+  'a destination whose %s channel ends before the last word on main keeps no threads',
+  async (role) => {
+    await withPair({ postcopy: true, channels: 1, parameters: fast }, async (pair) => {
+      const { destination } = pair;
+      const { threads } = await processResources(destination.pid); // it waits with those that it needs
+      const link = await pair.openLink();
+      const lastWord = link.hold({ direction: 'to-destination', frame: 'finished' });
+      await pair.migrateByPostcopy(link.uri);
+      await lastWord.reached;
+      link.cut('fin', { role });
+      await after(200); // in which a destination that takes this for the end of the link shuts main down
+      lastWord.release();
+      const threadsNow = async (): Promise<number> =>
+        (await processResources(destination.pid)).threads;
+      await expect.poll(threadsNow, { timeout: 10_000 }).toBeLessThan(threads);
+    });
+  },
+);

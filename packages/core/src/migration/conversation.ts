@@ -240,6 +240,7 @@ export class Conversation {
     link.beat();
     const { bitmaps } = threads.received;
     const frames = phase === 'complete' ? [] : [...bitmapFrames(FrameType.RECV_BITMAP, bitmaps)];
+    if (phase === 'complete') link.expectLastWord();
     this.#expectSoon(() => "the source's next step of recovery");
     const proof = phase === 'complete' ? this.#proof() : threads.received.proof();
     const recovering = { t: 'recovering', phase, ...proof } as const;
