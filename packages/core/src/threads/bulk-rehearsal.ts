@@ -45,6 +45,7 @@ export function rehearseSending(): void {
     batch.write(nowhere);
   }
   closeSync(nowhere);
+  memory.keep();
 }
 
 /** Takes runs of pages that nobody sent, into bitmaps that nobody reads. */
@@ -68,6 +69,7 @@ export function rehearseReceiving(): void {
     counters.add('normalPages', 1);
     gate.leave(0);
   }
+  page.keep();
 }
 
 /** Frames of one page each, whose content does not matter. */

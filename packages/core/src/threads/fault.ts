@@ -118,4 +118,5 @@ function writeFrame(frame: Uint8Array): void {
   const scratch = new ScratchBuffer(frame.byteLength);
   scratch.bytes.set(frame);
   writeBytes(descriptor, scratch.address, frame.byteLength);
+  scratch.keep();
 }

@@ -281,6 +281,7 @@ function write(frame: Uint8Array): void {
   const scratch = new ScratchBuffer(frame.byteLength);
   scratch.bytes.set(frame);
   writeBytes(descriptor, scratch.address, frame.byteLength);
+  scratch.keep();
   counters.add('bytes', frame.byteLength);
 }
 
