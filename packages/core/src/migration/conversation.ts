@@ -43,10 +43,11 @@ export class Conversation {
 
   /** @returns when the source has confirmed the end. @throws why the link ended before. */
   async hold(): Promise<void> {
-    const { incoming, status } = this.#parts;
-    if (incoming.phase === 'new') this.#expectSoon(() => "the source's 'start'");
-    if (status.is('postcopy-recover')) this.#expectSoon(() => "the source's 'recover'");
+    const { incoming, status, threads } = this.#parts;
     try {
+      await threads.running;
+      if (incoming.phase === 'new') this.#expectSoon(() => "the source's 'start'");
+      if (status.is('postcopy-recover')) this.#expectSoon(() => "the source's 'recover'");
       await this.#converse();
     } finally {
       clearTimeout(this.#deadline);

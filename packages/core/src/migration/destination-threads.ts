@@ -72,6 +72,8 @@ export class DestinationThreads {
   readonly #shared: Omit<RamReceiverData, 'role' | 'reader' | 'counters'>;
   readonly #bulkCounters: ReceiverCounters[] = [];
   readonly #pageReceivers: Receiver[] = [];
+  /** The main channel is read as soon as there is one: until then what does not come is not late. */
+  readonly running: Promise<void>;
   readonly #eventfd = createEventfd();
   #blocktime: readonly ThreadWaits[] = [];
   /** A missing page could be touched: the ranges must stay registered. */
@@ -112,6 +114,8 @@ export class DestinationThreads {
       vcpus,
     };
     this.receiver = this.#bulkReceiver('main', MAIN_READER);
+    // Where it does not start, reading the link says why.
+    this.running = this.receiver.call('ready', undefined).catch(() => undefined);
     this.urgentReceiver = this.#newReceiver('urgent', URGENT_READER, this.urgentCounters);
     this.fault = new Thread('fault', fault, () => signalEventfd(this.#eventfd));
     this.guardian.onLost = () => void this.#startGuardian();

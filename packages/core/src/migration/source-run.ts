@@ -159,6 +159,7 @@ export class SourceRun {
   }
 
   async #untilLoaded(address: Address): Promise<Switchover> {
+    await this.#threads.untilRunning(this.#attempt.signal);
     await this.#dial(address, { newSession: true });
     await agree(this.#context(), this.#options.uuid);
     await openPages(this.#context(), address, this.#session);

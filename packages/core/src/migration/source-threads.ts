@@ -20,8 +20,12 @@ import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
 import type { PageRun } from './checksum-info.ts';
+import { withLimit } from './limit.ts';
 import type { PageChannels } from './source-context.ts';
 import { type PageMap, pageMap } from './page-map.ts';
+
+/** Threads that have not started by then will not: a host under any load takes seconds at most. */
+const START_MILLIS_MAX = 60_000;
 
 export type Sender = Thread<RamSenderCommands, RamSenderEvent>;
 
@@ -54,6 +58,8 @@ export class SourceThreads {
   ramDifference: MigrationError | undefined;
   /** With `x-ram-digest`: of each block, once they are compared. */
   ramDigests: readonly Uint8Array[] | undefined;
+  /** The senders run, and what is given to them leaves at once. */
+  readonly #running: Promise<unknown>;
   #transfers = 0;
 
   constructor(blocks: readonly RamBlock[], pageChannels: PageChannels, heartbeatMillis: number) {
@@ -87,6 +93,18 @@ export class SourceThreads {
     this.pageSenderCounters = new CounterSum(counters.slice(1)); // the first is the ram-sender's
     const returnPath: RamSenderData = { ...shared, counters: this.returnPathCounters.buffer };
     this.returnPath = new Thread('return-path', returnPath);
+    const senders = [this.sender, ...this.pageSenders];
+    this.#running = Promise.all(senders.map(async (it) => await it.call('ready', undefined)));
+    this.#running.catch(() => undefined); // told to who waits
+  }
+
+  /**
+   * Before the first connection: what a busy host takes to start threads is not the peer's time, which
+   * begins with it.
+   */
+  async untilRunning(signal: AbortSignal): Promise<void> {
+    const limit = { timeoutMillis: START_MILLIS_MAX, what: 'the start of its threads', signal };
+    await withLimit(this.#running, limit);
   }
 
   /** A number that no transfer had before. */
