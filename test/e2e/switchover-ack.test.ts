@@ -33,9 +33,10 @@ test('without the capability nobody gives the word', async () => {
 });
 
 describe.each([
-  { postcopy: false, statuses: precopyOfSource },
-  { postcopy: true, statuses: postcopyOfSource },
-])('postcopy: $postcopy', ({ postcopy, statuses }) => {
+  { postcopy: false, endings: [precopyOfSource] },
+  // As in QEMU precopy may end first: where the word comes while it looks at what is left.
+  { postcopy: true, endings: [postcopyOfSource, precopyOfSource] },
+])('postcopy: $postcopy', ({ postcopy, endings }) => {
   test('no STOP before the word of the destination, however small the rest', async () => {
     await withPair({ postcopy, rate: 100, parameters: fast }, async (pair) => {
       await agree(pair);
@@ -49,7 +50,7 @@ describe.each([
       expect((await pair.source.runStatus()).running).toBe(true);
       held.release();
       await pair.waitForBoth('completed');
-      expect(pair.source.statuses).toEqual(statuses);
+      expect(endings).toContainEqual(pair.source.statuses);
       await expectOwner(pair, pair.destination);
     });
   });
