@@ -46,7 +46,6 @@ export default defineConfig({
           name: 'unit',
           setupFiles: ['test/support/property-seed.ts'],
           include: ['packages/*/test/**/*.test.ts'],
-          maxWorkers: '100%', // of the processors; one less is half of two
           ...limits,
         },
       },
