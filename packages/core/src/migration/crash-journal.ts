@@ -18,7 +18,7 @@ export interface PausedState {
   readonly epoch: number;
   /** `loaded`: the order to run has not come. */
   readonly phase: 'loaded' | 'running';
-  /** The user has stopped it. */
+  /** The user has stopped it; while `loaded`: whoever takes it up has `Guest.wanted` false. */
   readonly isStopped: boolean;
   readonly pageChannels: number;
   readonly takesCompressed: boolean;
