@@ -277,24 +277,31 @@ test('killed when a stopped guest has its link back, it is taken up still, and s
   });
 });
 
-test('stopped before the order to run, it arrives stopped where it is taken up', async () => {
-  await withJournal({ workload: 'random' }, async (pair) => {
-    const link = await pair.openLink();
-    const held = link.hold({ frame: 'run' });
-    await pair.migrateByPostcopy(link.uri);
-    await held.reached;
-    link.cut();
-    await pair.waitForBoth('postcopy-paused');
-    await pair.destination.execute('stop');
-    const second = await killAndTakeUp(pair, 'second');
-    await pair.resume();
-    await pair.waitForBoth('postcopy-active');
-    expect(await second.runStatus()).toEqual({ running: false, status: 'paused' });
-    await second.execute('cont');
-    await pair.untilCompleted();
-    await expectOwner(pair, second);
-  });
-});
+test.each([
+  ['while its link is up', true],
+  ['while it is paused', false],
+])(
+  'stopped before the order to run, %s, it arrives stopped where it is taken up',
+  async (_, isUp) => {
+    await withJournal({ workload: 'random' }, async (pair) => {
+      const link = await pair.openLink();
+      const held = link.hold({ frame: 'run' });
+      await pair.migrateByPostcopy(link.uri);
+      await held.reached;
+      if (isUp) await pair.destination.execute('stop');
+      link.cut();
+      await pair.waitForBoth('postcopy-paused');
+      if (!isUp) await pair.destination.execute('stop');
+      const second = await killAndTakeUp(pair, 'second');
+      await pair.resume();
+      await pair.waitForBoth('postcopy-active');
+      expect(await second.runStatus()).toEqual({ running: false, status: 'paused' });
+      await second.execute('cont');
+      await pair.untilCompleted();
+      await expectOwner(pair, second);
+    });
+  },
+);
 
 test('a stop that the journal does not take is refused, and changes nothing', async () => {
   await withJournal({ workload: 'random' }, async (pair, kept) => {
