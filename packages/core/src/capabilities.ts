@@ -23,7 +23,7 @@ export const capabilityDefaults = {
   'x-auto-recover': false,
   /** Ours: each frame carries a checksum; what was damaged on its way is asked for again. */
   'x-checksum': false,
-  /** Ours: both sides compare a digest of all RAM before a guest that left by precopy runs. */
+  /** Ours: a digest of all RAM is compared, in precopy before the guest runs there. */
   'x-ram-digest': false,
 } as const satisfies Record<string, boolean>;
 

@@ -88,6 +88,16 @@ test.skipIf(!probeHost().userfaultfd.available)(
   },
 );
 
+test('what was left is left to one migration: after its end another may arrive', () => {
+  const path = paused();
+  const journal = new CrashJournal(path);
+  journal.open(); // the guest goes on here
+  expect(journal.left).toBeUndefined();
+  const completed = new CrashJournal(paused());
+  completed.remove(); // it was stopped until the last page had come
+  expect(completed.left).toBeUndefined();
+});
+
 test('no file is no guest: a migration may begin', () => {
   const path = paused();
   const journal = new CrashJournal(path);

@@ -24,3 +24,25 @@ test.skipIf(!probeHost().userfaultfd.available)(
     expect(guardian.error).toBeUndefined();
   },
 );
+
+test.skipIf(!probeHost().userfaultfd.available)(
+  'a guardian that dies while it starts is lost like any other',
+  async () => {
+    const blocks = realRam([1]);
+    const userfaultfd = openFaultSource(blocks);
+    onTestFinished(() => closeFaultSource(userfaultfd, blocks));
+    const guardian = new Guardian();
+    let lost = 0;
+    guardian.onLost = () => (lost += 1);
+    let adopted = -1;
+    await guardian.start(userfaultfd, async (writer) => {
+      adopted = openSync(`/proc/self/fd/${writer}`, constants.O_WRONLY);
+      process.kill(guardian.pid as number, 'SIGKILL');
+      await expect.poll(() => guardian.pid).toBeUndefined();
+      return adopted;
+    });
+    closeDescriptor(adopted);
+    expect(guardian.status).toBe('absent');
+    expect(lost).toBe(1);
+  },
+);

@@ -91,7 +91,7 @@ describe('instead of an answer to start', () => {
       await source.ended;
       expect(source.status).toBe('failed');
       expect(source.error?.message).toMatch(
-        /where 'started' was expected|on the return path|nobody asked for|the destination: so/,
+        /where 'started' was expected|here \(return path\)|nobody asked for|the destination: so/,
       );
       expect(guest.running).toBe(true);
     },

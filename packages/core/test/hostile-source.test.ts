@@ -261,6 +261,15 @@ test('a source that asks and does not listen fills its own socket, and is answer
   });
   socket.pause();
   socket.write(Buffer.concat(Array.from({ length: FLUSHES }, () => flush)));
+  const before = { unread: -1 };
+  const isStuck = (): boolean => {
+    const unread = unsentBytes(source.channel.descriptor);
+    const isSame = unread === before.unread;
+    before.unread = unread;
+    return isSame;
+  };
+  await vi.waitUntil(isStuck, { timeout: 10_000, interval: 200 });
+  expect(before.unread).toBeGreaterThan(0); // what is not answered is not read either
   socket.resume();
   expect(await heard).toBeGreaterThan(0);
 });

@@ -1,11 +1,5 @@
+import type { PageRun } from '../memory/page-run.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
-
-/** Pages of a block, by its index. */
-export interface PageRun {
-  readonly block: number;
-  readonly firstPage: number;
-  readonly pageCount: number;
-}
 
 /** With `x-checksum`: what was damaged on its way; on the source, as far as it was asked for again. */
 export interface ChecksumInfo {

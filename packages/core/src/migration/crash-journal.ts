@@ -18,7 +18,7 @@ export interface PausedState {
   readonly epoch: number;
   /** `loaded`: the order to run has not come. */
   readonly phase: 'loaded' | 'running';
-  /** The user has stopped it. */
+  /** The user has stopped it; while `loaded`: whoever takes it up has `Guest.wanted` false. */
   readonly isStopped: boolean;
   readonly pageChannels: number;
   readonly takesCompressed: boolean;
@@ -54,10 +54,9 @@ const VERSION = 1;
  * Mode 0600: it holds the session's secret.
  */
 export class CrashJournal {
-  /** What an earlier process has left. */
-  readonly left: PausedState | undefined;
   readonly #path: string;
   readonly #bootId: string;
+  #left: PausedState | undefined;
 
   /**
    * @param boot of the host, as the kernel calls it.
@@ -67,11 +66,17 @@ export class CrashJournal {
   constructor(path: string, boot: string = bootId()) {
     this.#path = path;
     this.#bootId = boot;
-    this.left = readJournal(path, boot);
+    this.#left = readJournal(path, boot);
+  }
+
+  /** What an earlier process has left, until the guest goes on here or is whole: the next one is another. */
+  get left(): PausedState | undefined {
+    return this.#left;
   }
 
   open(): void {
     this.#write({ version: VERSION, state: 'open' });
+    this.#left = undefined;
   }
 
   pause(state: PausedState): void {
@@ -91,6 +96,7 @@ export class CrashJournal {
   }
 
   remove(): void {
+    this.#left = undefined;
     rmSync(this.#path, { force: true });
     flush(dirname(this.#path));
   }

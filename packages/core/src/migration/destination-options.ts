@@ -1,6 +1,7 @@
 import type { SecurityObjects } from '@godwit/transport';
 import type { Parameters } from '../parameters.ts';
 import type { CrashJournal } from './crash-journal.ts';
+import type { DestinationStatus } from './status.ts';
 import type { SwitchoverReady } from './switchover-ack.ts';
 
 export interface DestinationOptions {
@@ -18,4 +19,9 @@ export interface DestinationOptions {
   readonly switchoverReady?: SwitchoverReady | undefined;
   /** What the guest is paused for and written to while its link is down; it may be taken up by another process. */
   readonly journal?: CrashJournal | undefined;
+}
+
+export interface DestinationEvents {
+  /** Every change of status, exactly once. */
+  status: [status: DestinationStatus];
 }

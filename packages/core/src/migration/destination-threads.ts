@@ -12,6 +12,7 @@ import type { ThreadWaits } from '../memory/blocktime.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { PageSums } from '../memory/page-sums.ts';
 import { memoryModeOf } from '../memory/portable-ram.ts';
+import type { PageRun } from '../memory/page-run.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import { newReceivedPages, type ReceivedPages } from '../memory/received-pages.ts';
 import {
@@ -36,7 +37,6 @@ import type {
   RamReceiverEvent,
 } from '../threads/ram-receiver-api.ts';
 import { Thread } from '../threads/thread.ts';
-import type { PageRun } from './checksum-info.ts';
 import { Guardian } from './guardian.ts';
 import { type PageMap, pageMap } from './page-map.ts';
 

@@ -14,7 +14,7 @@ import type { Receipt } from '../receipt/receipt.ts';
 import { Conversation } from './conversation.ts';
 import { destinationFacts } from './destination-facts.ts';
 import { type DestinationInfo, destinationInfo } from './destination-info.ts';
-import type { DestinationOptions } from './destination-options.ts';
+import type { DestinationEvents, DestinationOptions } from './destination-options.ts';
 import { DestinationLink } from './destination-link.ts';
 import { DestinationThreads } from './destination-threads.ts';
 import { Doorkeeper } from './doorkeeper.ts';
@@ -27,11 +27,6 @@ import type { PageMap } from './page-map.ts';
 import { checkJournalled, PausedGuest } from './paused-guest.ts';
 import { cannotPause, cannotRecover, pausedByUser, yanked } from './refusals.ts';
 import { destinationTransitions, type DestinationStatus, StatusMachine } from './status.ts';
-
-interface DestinationEvents {
-  /** Every change of status, exactly once. */
-  status: [status: DestinationStatus];
-}
 
 /** How long a destination that is closed waits for the source to note its completion. */
 const LAST_WORD_MILLIS = 1000;
@@ -168,12 +163,17 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
     return bound;
   }
 
+  /** The user's word, before it is obeyed. @throws it cannot be in the journal, and must be refused. */
+  guestWanted(wanted: boolean): void {
+    this.#paused.wants(wanted);
+  }
+
   /** The user has stopped the guest, every vCPU: with a journal it may be taken up from here. */
   guestStopped(): void {
     this.#error = this.#paused.stopped() ?? this.#error;
   }
 
-  /** Before the guest goes on after `guestStopped`. @throws it must not, for the journal still says so. */
+  /** Before it goes on after a stop, here or in the process that left it. @throws it must not. */
   guestGoesOn(): void {
     this.#paused.beforeRun();
   }

@@ -97,7 +97,8 @@ export class Guardian {
       this.error = undefined;
       if (this.#isReleased) return void writeSync(writer, RELEASE); // meanwhile
       this.#words = words;
-      this.#lookAfter(userfaultfd);
+      if (this.#child === child) this.#lookAfter(userfaultfd);
+      else this.#replace(); // it has ended meanwhile
     } catch (error) {
       writeSync(writer, RELEASE); // where it runs already, what follows is no end of the engine
       this.error = error as Error;
@@ -138,7 +139,10 @@ export class Guardian {
   #ended(child: ChildProcess): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    if (this.#words < 0) return;
+    if (this.#words >= 0) this.#replace();
+  }
+
+  #replace(): void {
     this.#words = -1;
     clearInterval(this.#looking); // too slow without the duplicate: zeros are read at once
     this.error = new Error('the guardian process has ended');

@@ -25,7 +25,7 @@ export interface PausedGuestParts {
  * | order | why |
  * |---|---|
  * | no thread places a page, the guest stands still, the journal says `paused`, postcopy-paused is told | whoever reads of it can rely on it |
- * | the journal says `open`, pages may be placed, the guest goes on, the source is told | a page that comes lets a waiting vCPU finish its step: from then on the journal would lie |
+ * | the journal says `open`, pages may be placed, the guest goes on, the source is told | a page that comes lets a waiting vCPU finish its step: from then on the journal would lie; not of a guest that its user has stopped, every vCPU: it stays `paused` |
  *
  * Dying between two of them leaves a journal that says `open` with a guest that nobody takes up, or one that
  * says `paused` with a guest that stands still: never one that says `paused` of a guest that has moved.
@@ -36,7 +36,10 @@ export class PausedGuest {
   /** It is being stopped by us, not by its user. */
   #isFreezing = false;
   #isRestored = false;
+  /** Its user wants it to stand still, or it came so. */
   #isStopped = false;
+  /** No vCPU is in a step, not even in one that waits for a page. */
+  #isStill = false;
   /** The user has stopped the guest, and the journal says so; pages come all the same. */
   #isStopJournalled = false;
   /** The journal's file is this migration's. */
@@ -74,7 +77,7 @@ export class PausedGuest {
     if (journal === undefined || !threads.isWatching) return undefined;
     try {
       if (!this.#isJournalled) {
-        this.#isStopped = incoming.phase === 'running' && !guest.running;
+        this.#isStopped = incoming.phase === 'running' ? !guest.running : guest.wanted === false;
         const waiting = (threadId: number): boolean => threads.ledger.isWaiting(threadId);
         this.#isFreezing = true;
         this.#device = (await guest.freeze?.(waiting)) ?? this.#device; // see `checkJournalled`
@@ -92,6 +95,18 @@ export class PausedGuest {
   }
 
   /**
+   * The user wants it to run once it may, or not to.
+   *
+   * @throws what the file system says: whoever takes the guest up would not know.
+   */
+  wants(wanted: boolean): void {
+    if (this.#isJournalled) {
+      this.#parts.journal?.pause({ ...this.#state(this.#device), isStopped: !wanted });
+    }
+    this.#isStopped = !wanted; // while it is being frozen, `pause` writes it
+  }
+
+  /**
    * The user has stopped the guest, every vCPU. Pages that come from now on are not in the journal: whoever
    * takes the guest up asks for them again.
    *
@@ -99,6 +114,7 @@ export class PausedGuest {
    */
   stopped(): Error | undefined {
     const { journal, guest, threads, incoming } = this.#parts;
+    this.#isStill = true;
     if (journal === undefined || this.#isJournalled || this.#isFreezing) return undefined;
     if (!threads.isWatching || incoming.phase !== 'running') return undefined;
     try {
@@ -113,16 +129,19 @@ export class PausedGuest {
 
   /** Before the first vCPU goes on. @throws what the file system says: then it must not. */
   beforeRun(): void {
-    if (!this.#isStopJournalled) return;
-    this.#parts.journal?.open();
+    if (this.#isStopJournalled) this.#parts.journal?.open();
     this.#isStopJournalled = false;
+    this.#isStill = false;
   }
 
   /** The source has proved itself and will send: before a page is placed, and before the guest runs. */
   async goOn(): Promise<void> {
     if (!this.#isJournalled) return;
     const { journal, guest, threads, incoming } = this.#parts;
-    journal?.open();
+    const stays = this.#isStopped && this.#isStill && incoming.phase === 'running';
+    if (stays) journal?.pause(this.#state(this.#device)); // as `stopped` does
+    else journal?.open();
+    this.#isStopJournalled = stays;
     this.#isJournalled = false;
     threads.gate.placeByFault();
     guest.thaw?.();
@@ -155,6 +174,7 @@ export class PausedGuest {
     this.#device = left.device;
     this.#isStopped = left.isStopped;
     this.#isRestored = true;
+    this.#isStill = true;
     this.#isJournalled = true;
     await guest.freeze?.(() => false);
     for (const [index, { received, sums }] of left.blocks.entries()) {

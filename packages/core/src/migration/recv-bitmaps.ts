@@ -1,12 +1,10 @@
 import { ChannelError, type ReceivedProof } from '@godwit/transport';
 import { checkPadding } from '../memory/bitmap-frames.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
+import type { PageRun } from '../memory/page-run.ts';
 import { isSameReceived, proofOf } from '../memory/received-pages.ts';
 
-interface BitmapPart {
-  readonly block: number;
-  readonly firstPage: number;
-  readonly pageCount: number;
+interface BitmapPart extends PageRun {
   readonly bytes: Uint8Array;
 }
 

@@ -78,14 +78,13 @@ export function heartbeatMillis({ parameters }: SourceOptions): number {
 
 /** The page channels that are asked for. */
 export function pageChannels({ capabilities, parameters }: SourceOptions): PageChannels {
-  const checks = capabilities['x-checksum'];
-  const sums = capabilities['x-ram-digest'] && capabilities['postcopy-ram'];
-  if (!capabilities.multifd) return { count: 0, checks, sums };
-  const count = parameters['multifd-channels'];
-  const zlibLevel = parameters['multifd-zlib-level'];
-  return parameters['multifd-compression'] === 'zlib'
-    ? { count, checks, sums, zlibLevel }
-    : { count, checks, sums };
+  const compresses = capabilities.multifd && parameters['multifd-compression'] === 'zlib';
+  return {
+    count: capabilities.multifd ? parameters['multifd-channels'] : 0,
+    ...(compresses ? { zlibLevel: parameters['multifd-zlib-level'] } : {}),
+    checks: capabilities['x-checksum'],
+    sums: capabilities['x-ram-digest'] && capabilities['postcopy-ram'],
+  };
 }
 
 /** The options of a wait for the other side's word. */

@@ -1,6 +1,7 @@
 import type { MigrationError } from '../errors.ts';
 import { PageBitmap } from '../memory/page-bitmap.ts';
 import { PageSums } from '../memory/page-sums.ts';
+import type { PageRun } from '../memory/page-run.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 import {
   Counters,
@@ -19,7 +20,6 @@ import type {
 import type { ReturnPathCommands, ReturnPathEvent } from '../threads/return-path-api.ts';
 import { SenderControl } from '../threads/sender-control.ts';
 import { Thread } from '../threads/thread.ts';
-import type { PageRun } from './checksum-info.ts';
 import { withLimit } from './limit.ts';
 import type { PageChannels } from './source-context.ts';
 import { type PageMap, pageMap } from './page-map.ts';

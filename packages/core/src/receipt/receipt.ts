@@ -32,9 +32,9 @@ export interface Receipt {
   /** Whose the guest is from here on. */
   readonly owner: 'source' | 'destination';
   readonly error?: { readonly code: MigrationErrorCode | 'ERR_UNKNOWN'; readonly message: string };
-  /** Of the received bitmaps (docs/PROTOCOL.md, section 4), hex: both sides have compared it. */
+  /** Of the received bitmaps (docs/PROTOCOL.md, section 4), hex; the source has compared it. */
   readonly digest?: string;
-  /** With `x-ram-digest`, of a precopy: of each block, hex; the source has compared them. */
+  /** With `x-ram-digest`: of each block, hex; the source has compared them. */
   readonly 'ram-digests'?: readonly { readonly block: string; readonly digest: string }[];
   /** What query-migrate says at the end: bytes, downtime and its parts, faults, damage. */
   readonly migrate: SourceInfo | DestinationInfo;

@@ -10,20 +10,20 @@ import {
 /** The heartbeat of one channel, written by the thread that writes to it, between two frames. */
 export class Heartbeat {
   readonly #frame = new ScratchBuffer(FRAME_HEADER_BYTES);
+  readonly #view: DataView;
   #descriptor = -1;
   #intervalMillis = 0;
   #dueMillis = Infinity;
 
   constructor() {
     const { bytes } = this.#frame;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    encodeFrameHeader(view, 0, FrameType.HEARTBEAT, 0, 0, 0, 0);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    encodeFrameHeader(this.#view, 0, FrameType.HEARTBEAT, 0, 0, 0, 0);
   }
 
   /** With `x-checksum`: those from here on are checked frames. */
   seal(): void {
-    const { bytes } = this.#frame;
-    sealFrameHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, 0);
+    sealFrameHeader(this.#view, 0, 0);
   }
 
   /** The first is due an interval from now. @param intervalMillis 0: none. */

@@ -1,4 +1,5 @@
 import type { ControlMessage } from '@godwit/transport';
+import type { PageRun } from '../memory/page-run.ts';
 import type { ReceivedBuffers } from '../memory/received-pages.ts';
 import type { RamBlock } from '../memory/ram-block.ts';
 
@@ -35,11 +36,6 @@ export type RamReceiverEvent =
       readonly ram?: readonly Uint8Array[];
     }
   /** A frame of these pages arrived damaged; they are not received. */
-  | {
-      readonly type: 'damaged';
-      readonly block: number;
-      readonly firstPage: number;
-      readonly pageCount: number;
-    }
+  | ({ readonly type: 'damaged' } & PageRun)
   /** Every page of every block is received; told once. */
   | { readonly type: 'complete' };

@@ -289,7 +289,7 @@ function addressOf(block: number, page: number): number {
 }
 
 function unexpected(header: FrameHeader): ChannelError {
-  return unexpectedFrame(header, role);
+  return unexpectedFrame(header, `${role} channel`);
 }
 
 function report(event: RamReceiverEvent): void {

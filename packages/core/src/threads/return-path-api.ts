@@ -1,4 +1,5 @@
 import type { ControlMessage } from '@godwit/transport';
+import type { PageRun } from '../memory/page-run.ts';
 import type { RamSenderData } from './ram-sender-api.ts';
 
 /** It shares what the ram-sender has, with counters of its own. */
@@ -12,17 +13,6 @@ export type ReturnPathCommands = {
 /** What arrives on the return path beside page requests. */
 export type ReturnPathEvent =
   | { readonly type: 'control'; readonly message: ControlMessage }
-  | {
-      readonly type: 'bitmap';
-      readonly block: number;
-      readonly firstPage: number;
-      readonly pageCount: number;
-      readonly bytes: Uint8Array;
-    }
+  | ({ readonly type: 'bitmap'; readonly bytes: Uint8Array } & PageRun)
   /** These pages arrived damaged; they are dirty again. */
-  | {
-      readonly type: 'resend';
-      readonly block: number;
-      readonly firstPage: number;
-      readonly pageCount: number;
-    };
+  | ({ readonly type: 'resend' } & PageRun);

@@ -1,9 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import {
-  ChannelError,
   type ControlMessage,
   decodeControl,
-  type FrameHeader,
   FrameReader,
   FrameType,
   pollingSource,
@@ -18,6 +16,7 @@ import { rehearseRequests } from './rehearsal.ts';
 import { RequestServer } from './request-server.ts';
 import type { ReturnPathCommands, ReturnPathData, ReturnPathEvent } from './return-path-api.ts';
 import { SenderControl } from './sender-control.ts';
+import { unexpectedFrame } from './unexpected-frame.ts';
 import { serveThread, tell } from './serve-thread.ts';
 import { URGENT_SLICE_MICROS } from './priorities.ts';
 
@@ -78,7 +77,7 @@ function serveFrame(reader: FrameReader): void {
       return report({ type: 'bitmap', block, firstPage, pageCount, bytes: reader.readBody() });
     }
     case FrameType.RESEND: {
-      if (!limits.checked) throw unexpected(header);
+      if (!limits.checked) throw unexpectedFrame(header, 'return path');
       const { block, firstPage, pageCount } = header;
       if (server.takeBack(header)) report({ type: 'resend', block, firstPage, pageCount });
       return;
@@ -86,7 +85,7 @@ function serveFrame(reader: FrameReader): void {
     case FrameType.HEARTBEAT:
       return answerHeartbeat();
     default:
-      throw unexpected(header);
+      throw unexpectedFrame(header, 'return path');
   }
 }
 
@@ -99,11 +98,6 @@ function takeControl(message: ControlMessage): void {
 function answerHeartbeat(): void {
   const { urgentDescriptor } = control;
   if (urgentDescriptor >= 0) heartbeat.write(urgentDescriptor);
-}
-
-function unexpected(header: FrameHeader): ChannelError {
-  const type = header.type.toString(16);
-  return new ChannelError('ERR_PROTOCOL', `frame type 0x${type} on the return path`);
 }
 
 function report(event: ReturnPathEvent): void {

@@ -83,7 +83,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     const tell = (event: string, data?: object): void => void this.emit('event', event, data);
     this.#control = new RunControl(
       guest,
-      { wanted: !paused, held: incoming },
+      { wanted: !paused && journal?.left?.isStopped !== true, held: incoming },
       (event) => {
         if (event === 'STOP') this.migrations.incoming?.guestStopped(); // whoever is told may rely on it
         tell(event);
@@ -128,9 +128,11 @@ export class Machine extends EventEmitter<MachineEvents> {
   /**
    * Stops the guest, or keeps it from running when it arrives.
    *
-   * @throws {QmpError} it has not stopped in time; it still does as soon as it can.
+   * @throws {QmpError} it has not stopped in time; it still does as soon as it can. Or the journal does not
+   *   take it.
    */
   async stop(): Promise<void> {
+    this.#note(false);
     const timeoutMillis = this.#stopLimitMillis;
     try {
       await within(this.#control.stop(), 'stop', { timeoutMillis });
@@ -148,6 +150,7 @@ export class Machine extends EventEmitter<MachineEvents> {
   async cont(): Promise<void> {
     switch (this.runState) {
       case 'inmigrate':
+        this.#note(true);
         return this.#control.contOnArrival();
       case 'finish-migrate':
         // Before the order to run it is still said how the guest arrives: a `stop` is taken back.
@@ -163,7 +166,17 @@ export class Machine extends EventEmitter<MachineEvents> {
       case 'prelaunch':
       case 'paused':
       case 'running':
+        this.#note(true);
         return await this.#control.cont();
+    }
+  }
+
+  /** Whoever takes the guest up from here must know what its user wants of it. */
+  #note(wanted: boolean): void {
+    try {
+      this.migrations.incoming?.guestWanted(wanted);
+    } catch (error) {
+      throw refuse(`that is not in the journal: ${(error as Error).message}`);
     }
   }
 
