@@ -9,8 +9,12 @@ export {
   ANSWER_BYTES,
   type Direction,
   type FrameName,
+  frameTypeName,
   GREETING_BYTES,
   HELLO_BYTES,
+  openingBytes,
+  openingOf,
+  roleOf,
   type SeenFrame,
 } from './link/wire-reader.ts';
 export { ranTwice, type Told } from './ownership.ts';
