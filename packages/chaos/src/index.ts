@@ -5,6 +5,7 @@ export type { FrameMatcher } from './link/frame-matcher.ts';
 export { reset } from './link/link-connection.ts';
 export { LinkProxy, type LinkProxyOptions } from './link/link-proxy.ts';
 export type { CutOptions } from './link/link-rules.ts';
+export { Relay } from './link/relay.ts';
 export {
   ANSWER_BYTES,
   type Direction,
