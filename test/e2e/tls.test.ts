@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { Relay } from '@godwit/chaos';
 import { expect, test } from 'vitest';
 import { connectOptions } from '../support/addresses.ts';
 import type { GuestProcess } from '../support/guest-process.ts';
 import { expectOwner, type Pair, withPair } from '../support/pair.ts';
-import { Relay } from '../support/relay.ts';
 import { precopyOfSource } from '../support/sequences.ts';
 import { TestDirectory } from '../support/test-directory.ts';
 import { psk, useObject, x509 } from '../support/tls-steps.ts';

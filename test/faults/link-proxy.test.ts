@@ -1,138 +1,14 @@
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { encodeControl, formatAddress } from '@godwit/transport';
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import {
-  anyAddress,
-  connectOptions,
-  listenOn,
-  type Transport,
-  transports,
-} from '../support/addresses.ts';
+import { connectOptions, transports } from '../support/addresses.ts';
 import { answerBytes, greetingBytes, helloBytes } from '../support/bad-listeners.ts';
-import { LinkProxy } from '../support/link-proxy.ts';
-import { TestDirectory } from '../support/test-directory.ts';
 import { within } from '../support/wait.ts';
-
-const RUN = Buffer.from(encodeControl({ t: 'run', paused: false }));
-const RUNNING = Buffer.from(encodeControl({ t: 'running' }));
-const PROOF = Buffer.alloc(32, 7);
-/** Header written out (docs/PROTOCOL.md, section 3): two pages from page 5 of block 0. */
-const PAGES = Buffer.concat([
-  Buffer.from('010000000020000005000000000000000200000000000000', 'hex'),
-  Buffer.alloc(8192, 0xab),
-]);
-
-/** A socket and all that has come on it. */
-class Peer {
-  readonly socket: Socket;
-  received = Buffer.alloc(0);
-  readonly ended: Promise<'end' | 'reset'>;
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      this.received = Buffer.concat([this.received, chunk]);
-      socket.emit('more');
-    });
-    this.ended = new Promise((resolve) => {
-      socket.on('end', () => resolve('end'));
-      socket.on('error', () => resolve('reset'));
-    });
-  }
-
-  async has(bytes: number): Promise<Buffer> {
-    const enough = async (): Promise<void> => {
-      while (this.received.byteLength < bytes) await once(this.socket, 'more');
-    };
-    await within(enough(), `${bytes} bytes`, 5000);
-    return this.received;
-  }
-
-  async hasEnded(): Promise<'end' | 'reset'> {
-    return await within(this.ended, 'the end of the connection', 5000);
-  }
-}
-
-/** Two plain sockets with the proxy between them, after an opening or before any byte. */
-class Fixture implements AsyncDisposable {
-  readonly directory: TestDirectory;
-  readonly proxy: LinkProxy;
-  readonly source: Peer;
-  readonly destination: Peer;
-  readonly #server: Server;
-  readonly #peers: Peer[] = [];
-
-  static async open(transport: Transport): Promise<Fixture> {
-    const directory = await TestDirectory.make();
-    const server = createServer();
-    const address = await listenOn(server, anyAddress(transport, directory.path));
-    const target = formatAddress(address);
-    const proxy = await LinkProxy.open({ transport, directory: directory.path, target });
-    const socket = connect(connectOptions(proxy.uri));
-    const [accepted] = (await once(server, 'connection')) as [Socket];
-    const ends = { source: new Peer(socket), destination: new Peer(accepted) };
-    return new Fixture(directory, proxy, ends, server);
-  }
-
-  static async opened(transport: Transport): Promise<Fixture> {
-    const fixture = await Fixture.open(transport);
-    fixture.destination.socket.write(greetingBytes());
-    await fixture.source.has(32);
-    fixture.source.socket.write(helloBytes(1, 3));
-    await fixture.destination.has(96);
-    fixture.destination.socket.write(answerBytes(PROOF, 0, 'because'));
-    await fixture.source.has(32 + 48 + 7);
-    fixture.source.received = Buffer.alloc(0);
-    fixture.destination.received = Buffer.alloc(0);
-    return fixture;
-  }
-
-  private constructor(
-    directory: TestDirectory,
-    proxy: LinkProxy,
-    ends: { source: Peer; destination: Peer },
-    server: Server,
-  ) {
-    this.directory = directory;
-    this.proxy = proxy;
-    this.source = ends.source;
-    this.destination = ends.destination;
-    this.#server = server;
-    this.#peers.push(this.destination);
-    server.on('connection', (socket) => this.#peers.push(new Peer(socket)));
-  }
-
-  /** Of the connections to come. */
-  onAccepted(look: (peer: Peer) => void): void {
-    this.#server.on('connection', () => look(this.#peers.at(-1) as Peer));
-  }
-
-  /** So many have reached the destination. */
-  async accepted(count: number): Promise<void> {
-    while (this.#peers.length < count) await once(this.#server, 'connection');
-  }
-
-  /** Asks after each chunk that reaches the destination. */
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds()) {
-      await Promise.race(this.#peers.map(({ socket }) => once(socket, 'more')));
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.proxy.close();
-    this.source.socket.destroy();
-    this.destination.socket.destroy();
-    for (const { socket } of this.#peers) socket.destroy();
-    this.#server.close();
-    await this.directory[Symbol.asyncDispose]();
-  }
-}
+import { PAGES, Peer, PROOF, ProxiedSockets, RUN, RUNNING } from '../support/proxied-sockets.ts';
 
 describe.each(transports)('the link proxy on %s', (transport) => {
   test('names what passes, in order, and changes no byte of it', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     for (const byte of Buffer.concat([PAGES.subarray(0, 30)])) {
       link.source.socket.write(Buffer.of(byte)); // a header in pieces is still one header
     }
@@ -160,7 +36,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a cut before a message lets everything through that came earlier', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const cut = link.proxy.cutWhen({ frame: 'run', at: 'before', kind: 'fin' });
     link.source.socket.write(Buffer.concat([PAGES, RUN]));
     expect((await cut).name).toBe('run');
@@ -170,7 +46,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a cut after a message lets it through and nothing behind it', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const cut = link.proxy.cutWhen({ frame: 'run', at: 'after', kind: 'fin' });
     link.source.socket.write(Buffer.concat([RUN, PAGES]));
     await cut;
@@ -179,7 +55,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a cut in the middle falls into the body, also when it comes in pieces', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const cut = link.proxy.cutWhen({ frame: 'PAGES', nth: 2, at: 'middle', kind: 'fin' });
     link.source.socket.write(Buffer.concat([PAGES, PAGES.subarray(0, 1000)]));
     await link.destination.has(PAGES.byteLength + 1000);
@@ -190,7 +66,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a cut after so many bytes falls anywhere, the opening included', async () => {
-    await using link = await Fixture.open(transport);
+    await using link = await ProxiedSockets.open(transport);
     const cut = link.proxy.cutAfterBytes({ direction: 'to-source', bytes: 33, kind: 'fin' });
     link.destination.socket.write(Buffer.concat([greetingBytes(), answerBytes(PROOF)]));
     await cut;
@@ -199,7 +75,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('what is held waits alone, until it is released', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const hold = link.proxy.hold({ frame: 'run' });
     link.source.socket.write(Buffer.concat([PAGES, RUN]));
     await hold.reached;
@@ -211,7 +87,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('what is held when the link is cut never arrives', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const hold = link.proxy.hold({ frame: 'run' });
     link.source.socket.write(RUN);
     await hold.reached;
@@ -221,7 +97,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('in a silence nothing passes either way, and nobody is told', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     link.proxy.silence();
     link.source.socket.write(RUN);
     link.destination.socket.write(RUNNING);
@@ -236,7 +112,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a half-open link is silent one way and open the other', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     link.proxy.silence('to-destination');
     link.source.socket.write(RUN);
     await link.proxy.seen({ frame: 'run' });
@@ -248,7 +124,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('bytes that are written one at a time arrive whole and one by one', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const chunks: number[] = [];
     link.destination.socket.on('data', (chunk: Buffer) => chunks.push(chunk.byteLength));
     link.proxy.writeSingly(200);
@@ -260,7 +136,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a corrupted byte arrives as another, and no other byte does', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     const offset = 24 + 5000;
     const corrupted = link.proxy.corruptWhen({ frame: 'PAGES', nth: 2, offset, mask: 0xff });
     link.source.socket.write(Buffer.concat([PAGES, PAGES.subarray(0, 100)]));
@@ -274,7 +150,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a connection that is overtaken arrives after the one that came later', async () => {
-    await using link = await Fixture.open(transport);
+    await using link = await ProxiedSockets.open(transport);
     const arrived: string[] = [];
     link.onAccepted((peer) => {
       peer.socket.once('data', (name: Buffer) => arrived.push(name.toString('latin1').slice(0, 1)));
@@ -298,7 +174,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('a connection that nobody overtakes arrives all the same', async () => {
-    await using link = await Fixture.open(transport);
+    await using link = await ProxiedSockets.open(transport);
     const overtaken = link.proxy.overtakeNext(20);
     const alone = new Peer(connect(connectOptions(link.proxy.uri)));
     expect(await overtaken).toBe('alone');
@@ -310,7 +186,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
     ['delayed', { delayMillis: 60 }],
     ['throttled', { bytesPerSecond: 8000 / 0.06 }],
   ])('what is %s arrives whole, and no sooner', async (_name, rule) => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     Object.assign(link.proxy, rule);
     const started = performance.now();
     link.source.socket.write(PAGES);
@@ -319,7 +195,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('the end of one side reaches the other, and the other may still answer', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     link.destination.socket.allowHalfOpen = true;
     link.source.socket.end(RUN);
     expect(await link.destination.hasEnded()).toBe('end');
@@ -327,7 +203,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('whoever dials is refused until the proxy listens again', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     link.proxy.refuseNew();
     const refused = new Peer(connect(connectOptions(link.proxy.uri)));
     expect(await refused.hasEnded()).toBe('reset');
@@ -340,7 +216,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
   });
 
   test('what is not the protocol is noted and ends the connection', async () => {
-    await using link = await Fixture.opened(transport);
+    await using link = await ProxiedSockets.opened(transport);
     link.source.socket.write(Buffer.alloc(24, 0xee));
     await link.destination.hasEnded();
     expect(link.proxy.violations).toHaveLength(1);
@@ -348,7 +224,7 @@ describe.each(transports)('the link proxy on %s', (transport) => {
 });
 
 test('a reset tells a tcp peer that it was no orderly end', async () => {
-  await using link = await Fixture.opened('tcp');
+  await using link = await ProxiedSockets.opened('tcp');
   link.proxy.cut('rst');
   expect(await link.destination.hasEnded()).toBe('reset');
 });

@@ -5,12 +5,17 @@ export type { FrameMatcher } from './link/frame-matcher.ts';
 export { reset } from './link/link-connection.ts';
 export { LinkProxy, type LinkProxyOptions } from './link/link-proxy.ts';
 export type { CutOptions } from './link/link-rules.ts';
+export { Relay } from './link/relay.ts';
 export {
   ANSWER_BYTES,
   type Direction,
   type FrameName,
+  frameTypeName,
   GREETING_BYTES,
   HELLO_BYTES,
+  openingBytes,
+  openingOf,
+  roleOf,
   type SeenFrame,
 } from './link/wire-reader.ts';
 export { ranTwice, type Told } from './ownership.ts';

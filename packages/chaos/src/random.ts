@@ -34,4 +34,8 @@ export class Random {
   chance(share: number): boolean {
     return this.next() < share;
   }
+
+  bytes(byteLength: number): Uint8Array {
+    return Uint8Array.from({ length: byteLength }, () => this.between(0, 256));
+  }
 }

@@ -1,66 +1,10 @@
-import { randomFillSync } from 'node:crypto';
 import { closeDescriptor, pageBytes, socketPair } from '@godwit/posix';
-import {
-  channelSource,
-  type FrameHeader,
-  FrameReader,
-  FrameType,
-  inflatePages,
-} from '@godwit/transport';
+import { FrameType } from '@godwit/transport';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { PageBitmap } from '../src/memory/page-bitmap.ts';
-import { PageBatch, type PageBatchOptions } from '../src/threads/page-batch.ts';
-import { RunCompressor } from '../src/threads/run-compressor.ts';
-import { bitmapsOf, bytesOf, pageOf, pagesIn, realRam } from './real-ram.ts';
-
-const HEADER_BYTES = 24;
-
-type Frame = Pick<FrameHeader, 'type' | 'block' | 'firstPage' | 'pageCount'> & {
-  readonly body: Uint8Array;
-};
-
-/** A batch over fresh RAM, and the other end of the socket that it is written to. */
-function batchOver(...blockPages: number[]) {
-  return batchWith(undefined, ...blockPages);
-}
-
-function batchWith(options: PageBatchOptions | undefined, ...blockPages: number[]) {
-  const blocks = realRam(blockPages);
-  const [dirty, present] = [bitmapsOf(blocks), bitmapsOf(blocks)];
-  const batch = new PageBatch({ blocks, dirty, present }, options);
-  const [near, far] = socketPair();
-  onTestFinished(() => closeDescriptor(near));
-  onTestFinished(() => closeDescriptor(far));
-  const reader = new FrameReader(channelSource(far), 64 * 1024);
-  /** Writes what is claimed, little enough for the socket to hold, and reads it as a peer does. */
-  const transmit = (): Frame[] => {
-    const frames: Frame[] = [];
-    for (let left = batch.write(near); left > 0;) {
-      const checked = options?.checks === true;
-      expect(reader.next({ pageBytes, blockPages, checked })).toBe(true);
-      const { type, block, firstPage, pageCount } = reader.header;
-      const body = reader.readBody();
-      frames.push({ type, block, firstPage, pageCount, body });
-      left -= HEADER_BYTES + body.byteLength;
-    }
-    return frames;
-  };
-  return { blocks, dirty, present, batch, transmit, near };
-}
-
-/** Marks pages as written by the guest, or touched by it and still zero. */
-function touch(
-  { blocks, dirty, present }: ReturnType<typeof batchOver>,
-  block: number,
-  first: number,
-  count: number,
-  fill: number,
-): void {
-  for (let page = first; page < first + count; page += 1) pageOf(blocks[block], page).fill(fill);
-  dirty[block]?.addRun(first, count);
-  present[block]?.addRun(first, count);
-}
+import { bytesOf, pageOf, pagesIn } from './real-ram.ts';
+import { batchOver, HEADER_BYTES, touch } from './page-batch-fixture.ts';
 
 test('dirty pages that lie side by side are claimed together and leave as they are', () => {
   const it = batchOver(40, 10);
@@ -74,29 +18,6 @@ test('dirty pages that lie side by side are claimed together and leave as they a
   expect(frame?.body).toEqual(bytesOf(it.blocks[1]).slice(3 * pageBytes, 7 * pageBytes));
   expect(others).toEqual([]);
   expect(it.batch.byteLength).toBe(0);
-});
-
-test('a checked frame carries what its checksum says, whatever the guest writes meanwhile', () => {
-  const it = batchWith({ looksForZeros: () => true, checks: true }, 40);
-  touch(it, 0, 3, 4, 7);
-  touch(it, 0, 9, 2, 0);
-  const before = bytesOf(it.blocks[0]).slice(3 * pageBytes, 7 * pageBytes);
-  expect([it.batch.claim(0, 3, 100), it.batch.claim(0, 9, 100)]).toEqual([4, 2]);
-  pageOf(it.blocks[0], 4).fill(8); // after the claim and before the write
-  const [pages, zeros] = it.transmit(); // reads with checks
-  expect(pages?.body).toEqual(before);
-  expect(zeros).toMatchObject({ type: FrameType.ZERO, firstPage: 9, pageCount: 2 });
-});
-
-test('checked batches are full before their copies have no room', () => {
-  const it = batchWith({ looksForZeros: () => true, checks: true }, 600);
-  touch(it, 0, 0, 600, 7);
-  expect(it.batch.claim(0, 0, 600)).toBe(256);
-  expect(it.batch.isFull).toBe(false);
-  expect(it.batch.claim(0, 256, 600)).toBe(256);
-  expect(it.batch.isFull).toBe(true);
-  it.batch.clear();
-  expect(it.batch.isFull).toBe(false);
 });
 
 test('pages of zeros are told without their content', () => {
@@ -219,28 +140,6 @@ test('a link that has ended is an error by its code', () => {
   expect(() => it.batch.write(near)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
 });
 
-test('where nobody looks, pages of zeros that exist leave as they are, and holes are told as ever', () => {
-  let looks = false;
-  const it = batchWith({ looksForZeros: () => looks }, 20);
-  touch(it, 0, 0, 10, 0);
-  it.dirty[0]?.addRun(10, 10);
-  expect(it.batch.claim(0, 0, 4)).toBe(4);
-  it.batch.addClaimed(0, 9);
-  looks = true; // from the next claim on
-  expect(it.batch.claim(0, 4, 4)).toBe(4);
-  it.batch.addClaimed(0, 8);
-  expect(it.batch.claim(0, 10, 4)).toBe(10);
-  const told = it.transmit().map(({ type, firstPage, pageCount }) => [type, firstPage, pageCount]);
-  const { PAGES, ZERO } = FrameType;
-  expect(told).toEqual([
-    [PAGES, 0, 4],
-    [PAGES, 9, 1],
-    [ZERO, 4, 4],
-    [ZERO, 8, 1],
-    [ZERO, 10, 10],
-  ]);
-});
-
 test('of zeros alone: the others are passed over and stay dirty', () => {
   const it = batchOver(40);
   touch(it, 0, 0, 30, 0);
@@ -261,54 +160,6 @@ test('of zeros alone: the others are passed over and stay dirty', () => {
     [ZERO, 30, 10],
   ]);
   expect(pagesIn(it.dirty[0])).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
-});
-
-test('pages that can be compressed leave so, others and those asked for as they are', () => {
-  const it = batchWith({ looksForZeros: () => true, compressor: new RunCompressor(1) }, 200);
-  touch(it, 0, 0, 100, 7);
-  touch(it, 0, 100, 4, 1);
-  randomFillSync(bytesOf(it.blocks[0]), 100 * pageBytes, 4 * pageBytes);
-  touch(it, 0, 104, 3, 0);
-  expect(it.batch.claim(0, 0, 1000)).toBe(64); // 256 KiB
-  expect(it.batch.claim(0, 64, 36)).toBe(36);
-  expect(it.batch.claim(0, 100, 4)).toBe(4);
-  it.dirty[0]?.take(104);
-  it.batch.addClaimed(0, 104);
-  it.batch.addClaimed(0, 5);
-  expect(it.batch.claim(0, 105, 100)).toBe(2);
-  expect([it.batch.normalPages, it.batch.zeroPages]).toEqual([105, 3]);
-  const frames = it.transmit();
-  const told = frames.map(({ type, firstPage, pageCount }) => [type, firstPage, pageCount]);
-  const { PAGES, ZERO, ZLIB_PAGES } = FrameType;
-  expect(told).toEqual([
-    [ZLIB_PAGES, 0, 64],
-    [ZLIB_PAGES, 64, 36],
-    [PAGES, 100, 4],
-    [ZERO, 104, 1],
-    [PAGES, 5, 1],
-    [ZERO, 105, 2],
-  ]);
-  for (const { body, firstPage, pageCount } of frames.slice(0, 2)) {
-    const pages = new Uint8Array(pageCount * pageBytes);
-    inflatePages(body, pages);
-    const end = (firstPage + pageCount) * pageBytes;
-    expect(Buffer.from(pages).equals(bytesOf(it.blocks[0]).slice(firstPage * pageBytes, end))).toBe(
-      true,
-    );
-  }
-});
-
-test('a batch is full when there is no room for what the next run is compressed to', () => {
-  const it = batchWith({ looksForZeros: () => true, compressor: new RunCompressor(1) }, 640);
-  touch(it, 0, 0, 640, 1);
-  // Every other page shrinks to nothing: no frame is longer than half of its pages.
-  for (let page = 0; page < 640; page += 2) randomFillSync(pageOf(it.blocks[0], page));
-  let page = 0;
-  while (!it.batch.isFull) page += it.batch.claim(0, page, 1000);
-  expect(page).toBeGreaterThan(3 * 64);
-  expect(page).toBeLessThan(640);
-  it.batch.clear();
-  expect(it.batch.isFull).toBe(false);
 });
 
 test('whatever is dirty arrives once and as it is; whatever is not stays at home', () => {

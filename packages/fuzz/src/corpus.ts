@@ -1,4 +1,5 @@
-import type { Direction, Message } from './wire-cutter.ts';
+import type { Direction } from '@godwit/chaos';
+import type { Message } from './wire-cutter.ts';
 
 const PER_NAME_MAX = 3;
 const BYTES_MAX = 512 * 1024;

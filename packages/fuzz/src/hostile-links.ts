@@ -1,9 +1,9 @@
 import { Socket, connect } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
+import { Random } from '@godwit/chaos';
 import { type Channel, dial, newSession, type Session } from '@godwit/transport';
 import type { Corpus } from './corpus.ts';
 import type { Blast } from './plan.ts';
-import { Random } from './random.ts';
 import { tamper } from './tamper.ts';
 import type { Judge } from './wire-judge.ts';
 
@@ -60,7 +60,7 @@ async function opened({ path, session }: BlastTarget, epoch: number): Promise<Ch
 
 /** Somebody who knows no secret: another session's hello, changed a little, cut or prolonged. */
 export async function stranger(path: string, seed: number, corpus: Corpus): Promise<void> {
-  const random = new Random(seed);
+  const random = new Random('stranger', seed);
   const hello = Buffer.from(corpus.hello(random.between(0, 2 ** 32)) ?? random.bytes(96));
   hello.writeUInt8(0, 11); // it opens no session: whoever does is no stranger
   const at = random.between(0, hello.byteLength);

@@ -1,7 +1,6 @@
+import type { Direction, Random } from '@godwit/chaos';
 import type { Role } from '@godwit/transport';
-import type { Random } from './random.ts';
 import { type TamperKind, tamperKinds } from './tamper.ts';
-import type { Direction } from './wire-cutter.ts';
 
 /** Where a peer turns hostile, and how; the numbers are the kind's to use. */
 export interface Tamper {

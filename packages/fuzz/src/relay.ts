@@ -1,9 +1,10 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type Direction, roleOf } from '@godwit/chaos';
 import type { Role } from '@godwit/transport';
 import type { Corpus } from './corpus.ts';
 import type { LinkPlan, Tamper } from './plan.ts';
 import { tamper } from './tamper.ts';
-import { type Direction, type Message, WireCutter } from './wire-cutter.ts';
+import { type Message, WireCutter } from './wire-cutter.ts';
 
 /** What has reached an end, as far as the wire tells. */
 export interface WireJudge {
@@ -19,8 +20,6 @@ export interface RelayOptions {
   readonly corpus: Corpus;
   readonly judge: WireJudge;
 }
-
-const roleNames: Readonly<Record<number, Role>> = { 1: 'main', 2: 'urgent', 3: 'page' };
 
 /** Stands between a real source and a real destination, and is hostile where a plan says so. */
 export class Relay implements AsyncDisposable {
@@ -165,7 +164,7 @@ export class Relay implements AsyncDisposable {
   }
 
   #note(hello: Buffer, identity: { role: Role }): void {
-    identity.role = roleNames[hello.readUInt8(10)] ?? 'main';
+    identity.role = roleOf(hello) ?? 'main';
     if (hello.readUInt8(11) !== 1) return;
     const migrationId = Uint8Array.from(hello.subarray(16, 32));
     this.session = { migrationId, secret: Uint8Array.from(hello.subarray(48, 80)) };

@@ -1,7 +1,7 @@
 import { encode } from '@msgpack/msgpack';
+import { Random } from '@godwit/chaos';
 import { FRAME_HEADER_BYTES, FrameType } from '@godwit/transport';
 import type { Corpus } from './corpus.ts';
-import { Random } from './random.ts';
 import { controlOf } from './wire-cutter.ts';
 
 /** What becomes of one frame. */
@@ -146,7 +146,8 @@ export function tamper(
   corpus: Corpus,
 ): Tampered {
   const run: Kind = tamperKinds[kind];
-  return run(frame, new Random(numbers.a ^ Math.imul(numbers.b, 0x9e37_79b1)), corpus);
+  const from = numbers.a ^ Math.imul(numbers.b, 0x9e37_79b1);
+  return run(frame, new Random('tamper', from), corpus);
 }
 
 function changed(frame: Buffer, change: (copy: Buffer) => void): Buffer {

@@ -1,7 +1,6 @@
 import { decode } from '@msgpack/msgpack';
+import { type Direction, frameTypeName, openingBytes, openingOf } from '@godwit/chaos';
 import { FRAME_HEADER_BYTES, FrameType } from '@godwit/transport';
-
-export type Direction = 'to-destination' | 'to-source';
 
 /** One message of the wire, whole: of an opening, or a frame with its body. */
 export interface Message {
@@ -11,25 +10,19 @@ export interface Message {
   readonly bytes: Buffer;
 }
 
-const HELLO_BYTES = 96;
-const GREETING_BYTES = 32;
-const ANSWER_BYTES = 48;
 const BODY_BYTES_MAX = 128 * 1024 * 1024;
-
-const frameNames = new Map<number, string>(
-  Object.entries(FrameType).map(([name, type]) => [type, name]),
-);
 
 /**
  * Cuts one direction of one connection into messages, by docs/PROTOCOL.md and without the engine's own
- * decoders: what those get wrong would be wrong in the judgement as well.
+ * decoders: what those get wrong would be wrong in the judgement as well. Unlike the reader of a link it
+ * takes whatever comes for a frame, and waits for all of it.
  */
 export class WireCutter {
-  readonly #opening: string[];
+  readonly #opening: ReturnType<typeof openingOf>;
   #pending: Buffer = Buffer.alloc(0);
 
   constructor(direction: Direction) {
-    this.#opening = direction === 'to-source' ? ['greeting', 'answer'] : ['hello'];
+    this.#opening = openingOf(direction);
   }
 
   /** Bytes that are no whole message yet. */
@@ -50,18 +43,10 @@ export class WireCutter {
 
   /** Of the message that begins here; more than there is, where its length is not known yet. */
   #byteLength(bytes: Buffer): number {
-    switch (this.#opening[0]) {
-      case 'hello':
-        return HELLO_BYTES;
-      case 'greeting':
-        return GREETING_BYTES;
-      case 'answer':
-        if (bytes.byteLength < ANSWER_BYTES) return ANSWER_BYTES;
-        return ANSWER_BYTES + bytes.readUInt16LE(10);
-      default:
-        if (bytes.byteLength < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
-        return FRAME_HEADER_BYTES + Math.min(bytes.readUInt32LE(4), BODY_BYTES_MAX);
-    }
+    const [opening] = this.#opening;
+    if (opening !== undefined) return openingBytes(opening, bytes);
+    if (bytes.byteLength < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+    return FRAME_HEADER_BYTES + Math.min(bytes.readUInt32LE(4), BODY_BYTES_MAX);
   }
 
   #name(bytes: Buffer): Message {
@@ -76,7 +61,7 @@ export function frameName(frame: Buffer): string {
   const type = frame.readUInt8(0);
   const word = controlOf(frame)?.['t'];
   if (type === FrameType.CONTROL) return typeof word === 'string' ? word : 'CONTROL';
-  return frameNames.get(type) ?? `0x${type.toString(16)}`;
+  return frameTypeName(type) ?? `0x${type.toString(16)}`;
 }
 
 /** What a control frame says, if anything can be read from it. */

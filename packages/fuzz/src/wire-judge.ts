@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { type Direction, HELLO_BYTES } from '@godwit/chaos';
 import { FRAME_HEADER_BYTES, FrameType } from '@godwit/transport';
 import { blockPages } from './guarded-ram.ts';
 import type { WireJudge } from './relay.ts';
-import { controlOf, type Direction, type Message, WireCutter } from './wire-cutter.ts';
+import { controlOf, type Message, WireCutter } from './wire-cutter.ts';
 
 const pageTypes: ReadonlySet<number> = new Set([
   FrameType.PAGES,
@@ -39,7 +40,7 @@ export class Judge implements WireJudge {
   /** Frames of ours that come without an opening in front. */
   onBlast(frame: Buffer): void {
     const cutter = new WireCutter('to-destination');
-    cutter.push(Buffer.alloc(96));
+    cutter.push(Buffer.alloc(HELLO_BYTES));
     for (const message of cutter.push(frame)) this.#judge('to-destination', message);
   }
 

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Random } from '@godwit/chaos';
 import { Corpus } from './corpus.ts';
 import { HeldResources } from './held-resources.ts';
 import { runLife } from './life.ts';
 import { cleanPlan, flavours, furtherPlan, newPlan, type Plan } from './plan.ts';
-import { Random } from './random.ts';
 
 /*
  * A process whose migrations are tampered with; its end, or its silence, is a finding as well.
@@ -40,7 +40,7 @@ process.once('message', (order: WorkerOrder) => void work(order));
 async function work(order: WorkerOrder): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'godwit-fuzz-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-  const random = new Random(order.seed);
+  const random = new Random('plans', order.seed);
   const corpus = new Corpus();
   const plans: Plan[] = [];
   const known = new Set<string>();

@@ -1,28 +1,16 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { QmpClient } from '../src/client.ts';
 import { failureOf } from './failure-of.ts';
+import { useSocketPath } from './socket-path.ts';
 
 const GREETING =
   '{"QMP":{"version":{"qemu":{"micro":0,"minor":0,"major":10},"package":""},"capabilities":["oob"]}}';
 
-let directory: string;
-let path: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'qmp-client-'));
-  path = join(directory, 'qmp');
-});
-
-afterEach(async () => {
-  await rm(directory, { recursive: true });
-});
+const socketPath = useSocketPath();
 
 let server: Server;
 let address: string;
@@ -31,12 +19,12 @@ const sockets = new Set<Socket>();
 
 beforeEach(async () => {
   onSocket = () => undefined;
-  address = `unix:${path}`;
+  address = `unix:${socketPath.path}`;
   server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     onSocket(socket);
-  }).listen(path);
+  }).listen(socketPath.path);
   await once(server, 'listening');
 });
 
@@ -59,9 +47,9 @@ function answering(reply: string): (socket: Socket) => void {
 }
 
 test('nobody listening is told by the address', async () => {
-  await expect(QmpClient.connect(`unix:${path}.none`)).rejects.toMatchObject({
+  await expect(QmpClient.connect(`unix:${socketPath.path}.none`)).rejects.toMatchObject({
     code: 'ERR_CONNECT',
-    message: expect.stringContaining(`cannot connect to unix:${path}.none: `),
+    message: expect.stringContaining(`cannot connect to unix:${socketPath.path}.none: `),
   });
   await expect(QmpClient.connect('nonsense')).rejects.toMatchObject({ code: 'ERR_ADDRESS' });
 });

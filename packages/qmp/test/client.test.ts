@@ -1,7 +1,4 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -12,20 +9,11 @@ import { EVENT_LOG_LENGTH_MAX } from '../src/event-log.ts';
 import type { QmpEvent } from '../src/messages.ts';
 import { QmpServer } from '../src/server.ts';
 import { failureOf } from './failure-of.ts';
+import { useSocketPath } from './socket-path.ts';
 
 /** For what must happen; what must not is tested by its opposite. */
 const LIMIT = { timeoutMillis: 5_000 };
-let directory: string;
-let path: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'qmp-client-'));
-  path = join(directory, 'qmp');
-});
-
-afterEach(async () => {
-  await rm(directory, { recursive: true });
-});
+const socketPath = useSocketPath();
 
 let server: QmpServer;
 let address: string;
@@ -51,7 +39,7 @@ const commands: CommandTable = {
 beforeEach(async () => {
   release = [];
   server = new QmpServer({ commands });
-  address = await server.listen(`unix:${path}`);
+  address = await server.listen(`unix:${socketPath.path}`);
 });
 
 afterEach(async () => {

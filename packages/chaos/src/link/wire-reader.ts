@@ -11,7 +11,7 @@ export type Direction = 'to-destination' | 'to-source';
 type PlainFrameName = Exclude<keyof typeof FrameType, 'CONTROL'>;
 
 /** What a message on the wire is called: the opening's three, frame types, and control messages by `t`. */
-export type FrameName = 'greeting' | 'hello' | 'answer' | PlainFrameName | ControlType;
+export type FrameName = OpeningName | PlainFrameName | ControlType;
 
 /** A connection as the wire tells of it: role and epoch are known once the hello has passed. */
 export interface ConnectionIdentity {
@@ -43,9 +43,13 @@ export const GREETING_BYTES = 32;
 export const HELLO_BYTES = 96;
 export const ANSWER_BYTES = 48;
 
+/** What precedes the frames. */
+export type OpeningName = 'greeting' | 'hello' | 'answer';
+
 const roleNames: Readonly<Record<number, Role>> = { 1: 'main', 2: 'urgent', 3: 'page' };
-const frameNames = new Map<number, string>(
-  Object.entries(FrameType).map(([name, type]) => [type, name]),
+const frameNames = new Map<number, keyof typeof FrameType>(
+  // The entries of an object whose keys are exactly these.
+  Object.entries(FrameType).map(([name, type]) => [type, name as keyof typeof FrameType]),
 );
 
 /**
@@ -57,14 +61,14 @@ export class WireReader {
   readonly #direction: Direction;
   /** What has come of a message whose name is not known yet. */
   #pending: Buffer = Buffer.alloc(0);
-  readonly #opening: FrameName[];
+  readonly #opening: OpeningName[];
   #current: SeenFrame | undefined;
   #bodyBytesLeft = 0;
 
   constructor(connection: ConnectionIdentity, direction: Direction) {
     this.#connection = connection;
     this.#direction = direction;
-    this.#opening = direction === 'to-source' ? ['greeting', 'answer'] : ['hello'];
+    this.#opening = openingOf(direction);
   }
 
   /** Bytes that are not a message yet; a connection may end with them. */
@@ -97,26 +101,18 @@ export class WireReader {
 
   /** How many bytes it takes to say what this message is. */
   #bytesToBegin(bytes: Buffer): number {
-    switch (this.#opening[0]) {
-      case 'greeting':
-        return GREETING_BYTES;
-      case 'hello':
-        return HELLO_BYTES;
-      case 'answer':
-        if (bytes.byteLength < ANSWER_BYTES) return ANSWER_BYTES;
-        return ANSWER_BYTES + bytes.readUInt16LE(10);
-      default:
-        if (bytes.byteLength < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
-        if (bytes.readUInt8(0) !== FrameType.CONTROL) return FRAME_HEADER_BYTES;
-        return FRAME_HEADER_BYTES + bytes.readUInt32LE(4);
-    }
+    const [opening] = this.#opening;
+    if (opening !== undefined) return openingBytes(opening, bytes);
+    if (bytes.byteLength < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+    if (bytes.readUInt8(0) !== FrameType.CONTROL) return FRAME_HEADER_BYTES;
+    return FRAME_HEADER_BYTES + bytes.readUInt32LE(4);
   }
 
   #begin(bytes: Buffer): Piece {
     const opening = this.#opening.shift();
     if (opening !== undefined) {
       if (opening === 'hello') {
-        this.#connection.role = roleNames[bytes.readUInt8(10)];
+        this.#connection.role = roleOf(bytes);
         this.#connection.epoch = bytes.readUInt32LE(12);
       }
       const frame = this.#frame(opening, bytes.byteLength, 0, 0);
@@ -138,10 +134,33 @@ export class WireReader {
   }
 }
 
+/** What comes this way before the first frame, in order. */
+export function openingOf(direction: Direction): OpeningName[] {
+  return direction === 'to-source' ? ['greeting', 'answer'] : ['hello'];
+}
+
+/** @returns its length; of an answer of which too little is here to tell, what it takes to tell. */
+export function openingBytes(name: OpeningName, bytes: Buffer): number {
+  if (name === 'greeting') return GREETING_BYTES;
+  if (name === 'hello') return HELLO_BYTES;
+  if (bytes.byteLength < ANSWER_BYTES) return ANSWER_BYTES;
+  return ANSWER_BYTES + bytes.readUInt16LE(10);
+}
+
+/** What the connection is for, as this hello says; nothing, if it says what is not the protocol. */
+export function roleOf(hello: Buffer): Role | undefined {
+  return roleNames[hello.readUInt8(10)];
+}
+
+/** By docs/PROTOCOL.md; a control message is a CONTROL here. */
+export function frameTypeName(type: number): keyof typeof FrameType | undefined {
+  return frameNames.get(type);
+}
+
 function nameOf(bytes: Buffer): FrameName {
   const type = bytes.readUInt8(0);
   if (type === FrameType.CONTROL) return decodeControl(bytes.subarray(FRAME_HEADER_BYTES)).t;
-  const name = frameNames.get(type);
+  const name = frameTypeName(type);
   if (name === undefined) throw new Error(`frame type 0x${type.toString(16)} on the link`);
   return name as PlainFrameName;
 }

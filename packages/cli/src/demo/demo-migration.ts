@@ -1,15 +1,14 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Relay } from '@godwit/chaos';
 import type { ExecuteOptions, JsonObject } from '@godwit/qmp';
-import { type Address, parseAddress } from '@godwit/transport';
 
 import { formatMillis } from '../figures.ts';
 import { queryMigrate, queryStatus, uriOf } from '../migrate-info.ts';
 import type { DemoResult, VerifyReply } from './demo-report.ts';
 import type { Monitor } from './monitor.ts';
 import { type DemoOptions, planDemo, postcopyBandwidth, remainingAtCut } from './plan.ts';
-import { Relay } from './relay.ts';
 
 /** For a step that takes milliseconds. */
 const STEP_LIMIT_MILLIS = 10_000;
@@ -28,7 +27,7 @@ export interface Stage {
 }
 
 /** Sets both sides up. @returns where the destination listens. */
-export async function prepare(stage: Stage): Promise<Address> {
+export async function prepare(stage: Stage): Promise<string> {
   const { monitor, options } = stage;
   const { maxBandwidth, downtimeLimitMillis } = planDemo(options);
   await monitor.until({
@@ -51,7 +50,7 @@ export async function prepare(stage: Stage): Promise<Address> {
   );
   const [address] = addresses;
   if (address === undefined) throw new Error('the destination does not say where it listens');
-  return parseAddress(uriOf(address));
+  return uriOf(address);
 }
 
 /**
@@ -59,7 +58,7 @@ export async function prepare(stage: Stage): Promise<Address> {
  *
  * @returns for each cut, the time from the resume command to postcopy-active on both sides.
  */
-export async function migrate(stage: Stage, target: Address): Promise<number[]> {
+export async function migrate(stage: Stage, target: string): Promise<number[]> {
   const { monitor, options } = stage;
   const recoveryMillis: number[] = [];
   let relay = await openRelay(stage, target, 0);
@@ -182,8 +181,8 @@ async function recover(stage: Stage, relay: Relay): Promise<number> {
   return millis;
 }
 
-async function openRelay(stage: Stage, target: Address, number: number): Promise<Relay> {
-  return await Relay.open(parseAddress(listenUri(stage, `wire-${number}`)), target);
+async function openRelay(stage: Stage, target: string, number: number): Promise<Relay> {
+  return await Relay.open(target, listenUri(stage, `wire-${number}`));
 }
 
 /** Any free port, or a path in the directory of the demo. */

@@ -4,15 +4,15 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { type Address, parseAddress } from '@godwit/transport';
+import { formatAddress, parseAddress } from '@godwit/transport';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { Relay } from '../../src/demo/relay.ts';
+import { Relay } from '../../src/link/relay.ts';
 
 describe.each(['unix', 'tcp'] as const)('a relay over %s', (transport) => {
   let directory: string;
   let server: Server;
-  let target: Address;
+  let target: string;
   let relay: Relay;
 
   beforeEach(async () => {
@@ -22,11 +22,12 @@ describe.each(['unix', 'tcp'] as const)('a relay over %s', (transport) => {
     server.listen(transport === 'unix' ? { path } : { host: '127.0.0.1', port: 0 });
     await once(server, 'listening');
     const bound = server.address();
-    target =
+    target = formatAddress(
       bound === null || typeof bound === 'string'
         ? { type: 'unix', path }
-        : { type: 'tcp', host: '127.0.0.1', port: bound.port };
-    relay = await Relay.open(listenAt('wire'), target);
+        : { type: 'tcp', host: '127.0.0.1', port: bound.port },
+    );
+    relay = await Relay.open(target, uriFor('wire'));
   });
 
   afterEach(async () => {
@@ -35,10 +36,8 @@ describe.each(['unix', 'tcp'] as const)('a relay over %s', (transport) => {
     await rm(directory, { recursive: true });
   });
 
-  function listenAt(name: string): Address {
-    return transport === 'unix'
-      ? { type: 'unix', path: join(directory, name) }
-      : { type: 'tcp', host: '127.0.0.1', port: 0 };
+  function uriFor(name: string): string {
+    return transport === 'unix' ? `unix:${join(directory, name)}` : 'tcp:127.0.0.1:0';
   }
 
   /** @returns both ends of a connection through the relay. */
@@ -85,6 +84,33 @@ describe.each(['unix', 'tcp'] as const)('a relay over %s', (transport) => {
     const address = parseAddress(uri);
     const late = address.type === 'unix' ? connect(address.path) : connect(address.port);
     await expect(once(late, 'connect')).rejects.toThrow(/ECONNREFUSED|ENOENT/);
+  });
+
+  test('falls silent one way, and tells nobody', async () => {
+    const [near, far] = await connectThrough();
+    const heard: unknown[] = [];
+    far.on('data', (chunk) => heard.push(chunk)).on('end', () => heard.push('end'));
+    relay.silence('there');
+    near.end('there');
+    // By the time that a later connection has carried something, this one would have as well.
+    const [later, itsFar] = await connectThrough();
+    later.end('later');
+    expect(String(await collect(itsFar))).toBe('later');
+    itsFar.end();
+    far.end('and back');
+    expect(String(await collect(near))).toBe('and back');
+    expect(heard).toEqual([]);
+  });
+
+  test('tells what passes', async () => {
+    const [near, far] = await connectThrough();
+    const passed: Buffer[] = [];
+    relay.onData = (chunk) => passed.push(chunk);
+    near.end('there');
+    await collect(far);
+    far.end('and back');
+    await collect(near);
+    expect(String(Buffer.concat(passed))).toBe('thereand back');
   });
 
   test('leaves no socket file behind', async () => {
