@@ -4,7 +4,6 @@ import { connect as netConnect, type Socket } from 'node:net';
 import { pendingBytes, POLLIN, PollSet } from '@godwit/posix';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { channelSource, writeBytes } from '../src/channel-io.ts';
-import type { DialOptions } from '../src/dial.ts';
 import type { ChannelErrorCode } from '../src/errors.ts';
 import {
   addressKinds,
