@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { pageBytes, probeHost } from '@godwit/posix';
+import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Guest } from '../src/guest.ts';
 import { CrashJournal, type PausedState } from '../src/migration/crash-journal.ts';
@@ -43,6 +44,32 @@ test('what one process has left is what the next one finds, and nobody else read
   const path = paused();
   expect(new CrashJournal(path).left).toEqual(state);
   expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test('whatever becomes of a byte of it, it is refused, or is what was left', () => {
+  const path = paused();
+  const whole = readFileSync(path);
+  const change = fc.record({
+    at: fc.nat(whole.byteLength - 1),
+    to: fc.nat(255),
+    isEnd: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(change, ({ at, to, isEnd }) => {
+      const bytes = Buffer.from(isEnd ? whole.subarray(0, at) : whole);
+      if (!isEnd) bytes[at] = to;
+      writeFileSync(path, bytes);
+      let left: PausedState | undefined;
+      try {
+        left = reading(path)().left;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_ARGUMENT' });
+        return;
+      }
+      expect(left).toEqual(state);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test('a guest whose RAM ends with its process, or that cannot be frozen, has no journal', () => {
