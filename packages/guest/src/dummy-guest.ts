@@ -1,8 +1,8 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Guest, RamBlock } from '@godwit/core';
 
+import { abortable } from './abortable.ts';
 import { decodeDeviceState, encodeDeviceState, type DeviceState } from './device-state.ts';
 import { GuestError } from './errors.ts';
 import { fillGuest } from './fill.ts';
@@ -145,10 +145,16 @@ export class DummyGuest implements Guest {
   /**
    * Starts every vCPU where it stopped; idempotent.
    *
+   * @param options.signal ends the waiting with its reason. Aborted before its turn nothing is started;
+   *   after that all are, but for a vCPU that hangs in a page fault since it was told to stop.
    * @throws {GuestError} `ERR_VCPU_CRASHED`, `ERR_GUEST_CLOSED`
    */
-  async resume(): Promise<void> {
-    await this.#takeTurn(() => this.#obeyAll('run'));
+  async resume({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const resumed = this.#takeTurn(async () => {
+      signal?.throwIfAborted();
+      await this.#obeyAll('run', signal);
+    });
+    await (signal === undefined ? resumed : abortable(resumed, signal));
   }
 
   /**
@@ -284,17 +290,5 @@ export class DummyGuest implements Guest {
     const result = this.#turn.then(action);
     this.#turn = result.catch(() => undefined); // `result` tells the caller; the turn only waits
     return await result;
-  }
-}
-
-/** Rejects with the reason of `signal` even while `work`, which goes on, waits for its turn. */
-async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const settled = new AbortController();
-  try {
-    const { signal: unless } = settled;
-    const aborted = signal.aborted ? Promise.resolve() : once(signal, 'abort', { signal: unless });
-    await Promise.race([work, aborted.then(() => signal.throwIfAborted())]);
-  } finally {
-    settled.abort();
   }
 }

@@ -45,6 +45,18 @@ test('a paused guest stands still: neither its steps nor its RAM change', async 
   expect(guest.stepsTotal).toBeGreaterThan(0);
 });
 
+test('a resume that is taken back before its turn starts nothing, not even later', async () => {
+  const guest = await realGuest({ workload: 'random', vcpus: 2 });
+  const taken = new AbortController();
+  const first = guest.pause(); // its turn
+  const resumed = guest.resume({ signal: taken.signal });
+  taken.abort(new Error('taken back'));
+  await expect(resumed).rejects.toThrow('taken back');
+  await first;
+  await guest.pause();
+  expect([guest.running, guest.stepsTotal]).toEqual([false, 0]);
+});
+
 test('a throttled guest makes the fewer steps, and lets go at once when it is lifted', async () => {
   const guest = await realGuest({ workload: 'random', rate: 20_000, vcpus: 2 });
   const millisFor = async (steps: number): Promise<number> => {

@@ -11,6 +11,8 @@ export class FakeGuest implements MachineGuest {
   running = false;
   /** Waited for by `pause`, as for a vCPU in a page fault. */
   stopping: Promise<void> = Promise.resolve();
+  /** Waited for by `resume`, as for a vCPU that hangs in one since before it was to stop. */
+  starting: Promise<void> = Promise.resolve();
   readonly #ram: GuestRam;
 
   constructor({ pages = 16 } = {}) {
@@ -50,10 +52,10 @@ export class FakeGuest implements MachineGuest {
     this.running = false;
   }
 
-  resume(): Promise<void> {
+  async resume({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.calls.push('resume');
     this.running = true;
-    return Promise.resolve();
+    await Promise.race([this.starting, rejection(signal)]);
   }
 
   saveDeviceState(): Uint8Array {

@@ -67,6 +67,30 @@ test('a stop that nobody waits for any more happens, and is told, when the vCPU 
   expect(it.control.runs).toBe(false);
 });
 
+test('a stop reaches the vCPUs that run, though one hangs since before it was let run', async () => {
+  using it = openControl();
+  it.guest.starting = new Promise(() => undefined);
+  void it.control.cont();
+  await vi.waitFor(() => expect(it.guest.calls).toContain('resume'));
+  await it.control.stop();
+  expect(it.guest.running).toBe(false);
+  expect(it.told).toEqual(['RESUME', 'STOP']);
+});
+
+test('who is refused to run it may ask again', async () => {
+  using guest = new FakeGuest();
+  let isFull = true;
+  const beforeRun = (): void => {
+    if (isFull) throw new Error('ENOSPC');
+  };
+  const control = new RunControl(guest, { wanted: false, held: false }, () => undefined, beforeRun);
+  await expect(control.cont()).rejects.toThrow('ENOSPC');
+  expect([control.wanted, guest.running]).toEqual([false, false]);
+  isFull = false;
+  await control.cont();
+  expect(guest.running).toBe(true);
+});
+
 test('cont takes back a stop that has not happened, and neither is told', async () => {
   using it = openControl();
   await it.control.cont();

@@ -8,6 +8,12 @@ export interface MachineGuest extends Guest {
    */
   pause(options?: { readonly signal?: AbortSignal }): Promise<void>;
 
+  /**
+   * @param options.signal ends the waiting with its reason, as of `pause`: what was not started by then is not
+   *   started later.
+   */
+  resume(options?: { readonly signal?: AbortSignal }): Promise<void>;
+
   /** The device state of a guest that was told to pause, while pages are missing: as of `Guest.freeze`. */
   frozenState?(isWaiting: (threadId: number) => boolean): Promise<Uint8Array>;
 

@@ -149,13 +149,26 @@ export class RunControl {
 
   async #turn(run: boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (run) this.#beforeRun();
-    if (run) await this.#guest.resume();
+    if (run) await this.#run(signal);
     else await this.#guest.pause({ signal });
-    if (run) this.#hasRun = true;
     if (this.#runs === run) return;
     this.#runs = run;
     this.#tell(run ? 'RESUME' : 'STOP');
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    try {
+      this.#beforeRun();
+    } catch (error) {
+      this.#target = false;
+      this.#wanted = false; // whoever is refused may ask again
+      throw error;
+    }
+    // A vCPU that hangs in a page fault may not have noticed that it was to stop; the others may run by now.
+    await this.#guest.resume({ signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    this.#hasRun = true;
   }
 }
 
