@@ -72,10 +72,12 @@ export class DestinationThreads {
   readonly #shared: Omit<RamReceiverData, 'role' | 'reader' | 'counters'>;
   readonly #bulkCounters: ReceiverCounters[] = [];
   readonly #pageReceivers: Receiver[] = [];
-  /** The main channel is read as soon as there is one: until then what does not come is not late. */
-  readonly running: Promise<void>;
+  /** What comes is read and answered at once: until then what does not come is not late. */
+  readonly running: Promise<unknown>;
   readonly #eventfd = createEventfd();
   #blocktime: readonly ThreadWaits[] = [];
+  /** One guardian starts at a time: a second would close the first one's pipe, which is its sign to kill. */
+  #guarding: Promise<void> = Promise.resolve();
   /** A missing page could be touched: the ranges must stay registered. */
   #watching = false;
   #postcopyPrepared = false;
@@ -114,10 +116,14 @@ export class DestinationThreads {
       vcpus,
     };
     this.receiver = this.#bulkReceiver('main', MAIN_READER);
-    // Where it does not start, reading the link says why.
-    this.running = this.receiver.call('ready', undefined).catch(() => undefined);
     this.urgentReceiver = this.#newReceiver('urgent', URGENT_READER, this.urgentCounters);
     this.fault = new Thread('fault', fault, () => signalEventfd(this.#eventfd));
+    // Where one does not start, the link says why.
+    const answers = [
+      this.receiver.call('ready', undefined),
+      this.fault.call('blocktime', undefined),
+    ];
+    this.running = Promise.allSettled(answers);
     this.guardian.onLost = () => void this.#startGuardian();
   }
 
@@ -246,6 +252,12 @@ export class DestinationThreads {
 
   /** Postcopy goes on without one, as it would where there is no shell: `guardian.error` tells why. */
   async #startGuardian(): Promise<void> {
+    const started = this.#guarding.then(async () => await this.#startOne());
+    this.#guarding = started.catch(() => undefined); // told to who called
+    await started;
+  }
+
+  async #startOne(): Promise<void> {
     if (!this.isGuardable || this.guardian.status === 'watching') return;
     await this.guardian.start(this.gate.userfaultfd, async (writer) => {
       return await this.fault.call('guard', writer);

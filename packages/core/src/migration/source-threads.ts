@@ -58,7 +58,7 @@ export class SourceThreads {
   ramDifference: MigrationError | undefined;
   /** With `x-ram-digest`: of each block, once they are compared. */
   ramDigests: readonly Uint8Array[] | undefined;
-  /** The senders run, and what is given to them leaves at once. */
+  /** What is given to them leaves at once, and what comes is read. */
   readonly #running: Promise<unknown>;
   #transfers = 0;
 
@@ -93,8 +93,8 @@ export class SourceThreads {
     this.pageSenderCounters = new CounterSum(counters.slice(1)); // the first is the ram-sender's
     const returnPath: RamSenderData = { ...shared, counters: this.returnPathCounters.buffer };
     this.returnPath = new Thread('return-path', returnPath);
-    const senders = [this.sender, ...this.pageSenders];
-    this.#running = Promise.all(senders.map(async (it) => await it.call('ready', undefined)));
+    const senders = [this.sender, ...this.pageSenders].map((it) => it.call('ready', undefined));
+    this.#running = Promise.all([...senders, this.returnPath.call('ready', undefined)]);
     this.#running.catch(() => undefined); // told to who waits
   }
 

@@ -6,6 +6,8 @@ import type { RamSenderData } from './ram-sender-api.ts';
 export type ReturnPathData = RamSenderData;
 
 export type ReturnPathCommands = {
+  /** Answered as soon as the thread has started. */
+  ready: { argument: undefined; answer: void };
   /** Reads the descriptor until the link ends. @returns when it has ended. */
   run: { argument: number; answer: void };
 };

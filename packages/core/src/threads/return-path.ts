@@ -54,6 +54,7 @@ const server = new RequestServer(
 requestShortSlice(URGENT_SLICE_MICROS);
 rehearseRequests();
 serveThread<ReturnPathCommands>({
+  ready() {},
   run(descriptor) {
     server.reset();
     const source = countedReads(pollingSource(descriptor), counters);
