@@ -1,9 +1,11 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestProcess } from './guest-process.ts';
-import { type Pair, type PairOptions, withPair } from './pair.ts';
+import { expectOwner, type Pair, type PairOptions, withPair } from './pair.ts';
 import { CALM_RATE, crawling } from './parameters.ts';
+import { within } from './wait.ts';
 
 /** Where RAM and journal of the destinations of a test are; gone with it. */
 export interface Kept {
@@ -44,6 +46,44 @@ export async function killAndTakeUp(pair: Pair, name: string): Promise<GuestProc
   const next = await pair.startDestination(name);
   await next.waitForStatus('postcopy-paused');
   return next;
+}
+
+/** The guest runs at the destination and has fetched so many pages by touching them. */
+export async function untilFaulted(guest: GuestProcess, faults: number): Promise<void> {
+  const looking = async (): Promise<void> => {
+    for (;;) {
+      const info = await guest.execute<{ 'x-faults': { faults: number } }>('query-migrate');
+      if (info['x-faults'].faults >= faults) return;
+      await sleep(10); // nothing tells of it
+    }
+  };
+  await within(looking(), `${faults} faults`);
+}
+
+/** So many pages have come since now. */
+export async function untilReceived(guest: GuestProcess, more: number): Promise<void> {
+  const count = async (): Promise<number> => {
+    const info = await guest.execute<{ 'x-ram': { 'received-pages': number } }>('query-migrate');
+    return info['x-ram']['received-pages'];
+  };
+  const looking = async (): Promise<void> => {
+    const before = await count();
+    while ((await count()) < before + more) await sleep(10); // nothing tells of it
+  };
+  await within(looking(), `${more} pages`);
+}
+
+export async function pauseBoth(pair: Pair): Promise<void> {
+  await pair.source.executeOob('migrate-pause');
+  await pair.waitForBoth('postcopy-paused');
+}
+
+/** The link is new, the rest follows, and every byte is what it must be. */
+export async function expectWholeGuest(pair: Pair): Promise<void> {
+  await pair.resume();
+  await pair.waitForBoth('postcopy-active');
+  await pair.untilCompleted();
+  await expectOwner(pair, pair.destination);
 }
 
 async function stateOf(path: string): Promise<string> {

@@ -1,43 +1,16 @@
 import assert from 'node:assert/strict';
 import { anyAddress, type Transport } from './addresses.ts';
-import type { GuestOptions } from './guest-options.ts';
-import { type ExitStatus, GuestProcess } from './guest-process.ts';
-import { LinkProxy } from './link-proxy.ts';
+import type { ExitStatus, GuestProcess } from './guest-process.ts';
 import { listeningAddress } from './listening-address.ts';
+import { LinkProxy } from './link-proxy.ts';
 import { verifyOwner, type VerifyOptions, verifyRunning } from './ownership.ts';
 import { seed } from './seed.ts';
 import { assertLegalSteps } from './sequences.ts';
+import { type Listening, type PairOptions, startDestination, startGuest } from './start-guests.ts';
 import { TestDirectory } from './test-directory.ts';
 import { within } from './wait.ts';
 
-type OptionsOfOne = Partial<Omit<GuestOptions, 'name' | 'directory' | 'incoming'>>;
-
-export interface PairOptions extends OptionsOfOne {
-  /** Default unix. */
-  readonly transport?: Transport | undefined;
-  /** Only of the source, or of the destinations. */
-  readonly source?: OptionsOfOne;
-  readonly destination?: OptionsOfOne;
-  /** Capability postcopy-ram on both sides; default off. */
-  readonly postcopy?: boolean;
-  /** Capability postcopy-preempt on both sides; default on, as in the engine. */
-  readonly preempt?: boolean;
-  /** Page channels: capability multifd on both sides; default none. */
-  readonly channels?: number;
-  /** Of the source, before the migration. */
-  readonly parameters?: Record<string, number | string>;
-  /** Milliseconds, on both sides: `x-handshake-timeout`. */
-  readonly handshakeMillis?: number;
-}
-
-/** A guest process that listens for another's guest. */
-export interface Listening {
-  readonly guest: GuestProcess;
-  readonly uri: string;
-}
-
-/** Pages per second: faster than `endless` can send, and the processors are left to others. */
-const DEFAULT_RATE = 250_000;
+export type { PairOptions };
 
 /** Two guest processes, and everything a test does to them. */
 export class Pair implements AsyncDisposable {
@@ -62,7 +35,7 @@ export class Pair implements AsyncDisposable {
     const { source: sourceOptions } = options;
     const started = await Promise.allSettled([
       startGuest({ ...options, ...sourceOptions, name: 'source', directory }, options),
-      startDestination('destination', directory, options),
+      startDestination('destination', { directory, options }),
     ]);
     const [source, listening] = started;
     if (source.status === 'rejected' || listening.status === 'rejected') {
@@ -95,8 +68,14 @@ export class Pair implements AsyncDisposable {
    *
    * @param uri left out: an address of its own.
    */
-  async startDestination(name: string, uri?: string): Promise<GuestProcess> {
-    const { guest, uri: bound } = await startDestination(name, this.directory, this.options, uri);
+  async startDestination(
+    name: string,
+    uri?: string,
+    beforehand?: (guest: GuestProcess) => Promise<unknown>,
+  ): Promise<GuestProcess> {
+    const { directory, options } = this;
+    const started = await startDestination(name, { directory, options, uri, beforehand });
+    const { guest, uri: bound } = started;
     this.#hosts.push(guest);
     this.destination = guest;
     this.uri = bound;
@@ -260,40 +239,4 @@ export async function expectRunning(pair: Pair, owner: GuestProcess): Promise<vo
 async function everyOne<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
   const results = await Promise.allSettled(items.map(act));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-}
-
-async function startDestination(
-  name: string,
-  directory: TestDirectory,
-  options: PairOptions,
-  uri = anyAddress(options.transport ?? 'unix', directory.path),
-): Promise<Listening> {
-  const { destination } = options;
-  const incoming = 'defer';
-  const own = { ...options, ...destination, name, directory, incoming };
-  const guest = await startGuest(own, options);
-  try {
-    await guest.execute('migrate-incoming', { uri });
-    return { guest, uri: await listeningAddress(guest) };
-  } catch (error) {
-    await guest[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
-async function startGuest(own: GuestOptions, options: PairOptions): Promise<GuestProcess> {
-  const { postcopy = false, preempt, channels, handshakeMillis } = options;
-  const guest = await GuestProcess.start({ rate: DEFAULT_RATE, ...own });
-  await guest.setCapabilities({
-    'postcopy-ram': postcopy,
-    ...(preempt === undefined ? {} : { 'postcopy-preempt': preempt }),
-  });
-  if (channels !== undefined) {
-    await guest.setCapabilities({ multifd: true });
-    await guest.setParameters({ 'multifd-channels': channels });
-  }
-  if (handshakeMillis !== undefined) {
-    await guest.setParameters({ 'x-handshake-timeout': handshakeMillis });
-  }
-  return guest;
 }

@@ -173,6 +173,7 @@ export class Conversation {
       link.serveFaults().catch(() => undefined);
     });
     await this.completeIfDone();
+    this.#parts.paused.arrived();
     await link.send({ t: 'running' });
     if (incoming.phase === 'complete') await this.#tellComplete();
     else if (status.is('postcopy-recover')) this.#expectSoon(() => "the source's 'resume'");

@@ -17,7 +17,11 @@ export interface DestinationOptions {
   readonly security?: SecurityObjects | undefined;
   /** With the capability `switchover-ack`: the source does not stop the guest before; default at once. */
   readonly switchoverReady?: SwitchoverReady | undefined;
-  /** What the guest is paused for and written to while its link is down; it may be taken up by another process. */
+  /**
+   * What the guest is paused for and written to while its link is down; it may be taken up by another process.
+   * Who gives one calls `guestGoesOn` before the guest goes on after it stood still, and best `guestWanted`
+   * and `guestStopped` as well.
+   */
   readonly journal?: CrashJournal | undefined;
 }
 

@@ -127,6 +127,11 @@ export class PausedGuest {
     }
   }
 
+  /** The order to run has been obeyed. Where nobody has let it run, no vCPU has made a step. */
+  arrived(): void {
+    if (!this.#parts.guest.running) this.stopped(); // where that fails the journal is `open`, as it was
+  }
+
   /** Before the first vCPU goes on. @throws what the file system says: then it must not. */
   beforeRun(): void {
     if (this.#isStopJournalled) this.#parts.journal?.open();
@@ -143,6 +148,7 @@ export class PausedGuest {
     else journal?.open();
     this.#isStopJournalled = stays;
     this.#isJournalled = false;
+    if (!this.#isStopped) this.#isStill = false;
     threads.gate.placeByFault();
     guest.thaw?.();
     const runs = this.#isRestored && incoming.phase === 'running' && !this.#isStopped;
@@ -172,7 +178,8 @@ export class PausedGuest {
     refuseOtherRam(guest, left);
     guest.loadDeviceState(left.device);
     this.#device = left.device;
-    this.#isStopped = left.isStopped;
+    // What its user has said meanwhile, to this process, is said last.
+    this.#isStopped = guest.wanted === undefined ? left.isStopped : !guest.wanted;
     this.#isRestored = true;
     this.#isStill = true;
     this.#isJournalled = true;
@@ -195,6 +202,7 @@ export class PausedGuest {
     incoming.restore(left.phase);
     doorkeeper.restore({ migrationId: left.migrationId, secret: left.secret }, left.epoch);
     this.#isOurs = true;
+    if (this.#isStopped !== left.isStopped) this.#parts.journal?.pause(this.#state(this.#device));
   }
 
   #state(device: Uint8Array): PausedState {

@@ -167,7 +167,16 @@ export class Machine extends EventEmitter<MachineEvents> {
       case 'paused':
       case 'running':
         this.#note(true);
-        return await this.#control.cont();
+        return await this.#cont();
+    }
+  }
+
+  async #cont(): Promise<void> {
+    try {
+      await this.#control.cont();
+    } catch (error) {
+      this.migrations.incoming?.guestWanted(this.#control.wanted); // it may not have come to pass
+      throw error;
     }
   }
 
