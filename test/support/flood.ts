@@ -14,18 +14,25 @@ export class IdleCrowd implements Disposable {
 
   static async dial(uri: string, count: number): Promise<IdleCrowd> {
     const crowd = new IdleCrowd();
-    while (crowd.#sockets.length < count) {
-      await within(Promise.all(Array.from({ length: 50 }, () => crowd.#dial(uri))), 'a crowd');
-    }
+    const some = async (): Promise<void> => {
+      while (crowd.#sockets.length < count) {
+        await Promise.all(Array.from({ length: 50 }, () => crowd.#dial(uri)));
+      }
+    };
+    await within(some(), 'a crowd');
     return crowd;
   }
 
   async #dial(uri: string): Promise<void> {
     const socket = connect(connectOptions(uri));
-    this.#sockets.push(socket);
     socket.on('error', () => undefined); // to be thrown out is what they expect
     socket.resume();
-    await once(socket, 'connect');
+    try {
+      await once(socket, 'connect');
+      this.#sockets.push(socket);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error; // a queue is full, for a moment
+    }
   }
 
   [Symbol.dispose](): void {

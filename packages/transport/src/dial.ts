@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setSocketBuffers } from '@godwit/posix';
 import { type Address, formatAddress } from './address.ts';
 import { Channel } from './channel.ts';
@@ -32,6 +33,9 @@ import { TlsPump } from './tls/pump.ts';
 
 /** As much as leaves in one write; asked for, and granted up to `net.core.wmem_max`. */
 const UNIX_SEND_BYTES = 1024 * 1024;
+
+/** Until it is tried again. */
+const QUEUE_FULL_MILLIS = 10;
 
 export interface DialOptions {
   readonly session: Session;
@@ -183,7 +187,29 @@ function checkAnswer(answer: Answer, session: Session, subject: ProofSubject): v
   }
 }
 
+/** A Unix socket whose queue is full says so at once, where TCP waits: whoever accepts there is busy. */
 async function connectSocket(address: Address, options: DialOptions): Promise<Socket> {
+  const deadline = performance.now() + options.timeoutMillis;
+  for (;;) {
+    try {
+      return await connectOnce(address, options);
+    } catch (error) {
+      if (!isQueueFull(error)) throw error;
+      if (performance.now() + QUEUE_FULL_MILLIS > deadline) {
+        const message = `its queue is full, and was for ${options.timeoutMillis} ms`;
+        throw new ChannelError('ERR_TIMEOUT', message, { cause: error });
+      }
+      await sleep(QUEUE_FULL_MILLIS);
+    }
+  }
+}
+
+function isQueueFull(error: unknown): boolean {
+  const cause = error instanceof ChannelError ? error.cause : undefined;
+  return (cause as NodeJS.ErrnoException | undefined)?.code === 'EAGAIN';
+}
+
+async function connectOnce(address: Address, options: DialOptions): Promise<Socket> {
   checkAborted(options.signal);
   const target = address.type === 'unix' ? { path: address.path } : hostOf(address);
   return await new Promise<Socket>((resolve, reject) => {

@@ -12,6 +12,7 @@ import {
   expectDialFails,
   expectLinked,
   expectNoLeak,
+  newPath,
   rawServer,
   readBytes,
 } from './openings.ts';
@@ -38,10 +39,13 @@ describe('time is up', () => {
     await expectDialFails(server.address, { timeoutMillis: 100 }, 'ERR_TIMEOUT');
   });
 
-  test('before the connection is accepted', async () => {
+  test.each([
+    ['tcp', () => ({ host: '127.0.0.1', port: 0 }), 'within 100 ms'],
+    ['unix', () => ({ path: newPath('deaf.sock') }), 'its queue is full'],
+  ])('before the connection is accepted, over %s', async (_kind, listen, why) => {
     const expectAllClosed = expectNoLeak();
-    const deaf = await openDeafAddress();
-    await expectDialFails(deaf.address, { timeoutMillis: 100 }, 'ERR_TIMEOUT');
+    const deaf = await openDeafAddress(listen());
+    await expectDialFails(deaf.address, { timeoutMillis: 100 }, 'ERR_TIMEOUT', why);
     await deaf.close();
     await expectAllClosed();
   });
@@ -85,7 +89,7 @@ describe('who gives up is told at once,', () => {
 
   test('while nobody accepts the connection', async () => {
     const expectAllClosed = expectNoLeak();
-    const deaf = await openDeafAddress();
+    const deaf = await openDeafAddress({ host: '127.0.0.1', port: 0 });
     await expectAborted(deaf.address, async (controller) => {
       await setImmediate(); // now it is in the kernel's hands
       controller.abort();
@@ -149,20 +153,23 @@ describe('who gives up is told at once,', () => {
 const DEAF = `
   const { createServer } = require('node:net');
   const { parentPort, workerData } = require('node:worker_threads');
-  const server = createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
+  const server = createServer().listen({ ...workerData.listen, backlog: 1 }, () => {
     parentPort.postMessage(server.address().port);
-    Atomics.wait(new Int32Array(workerData), 0, 0);
+    Atomics.wait(new Int32Array(workerData.flag), 0, 0);
     server.close();
   });
 `;
 
-async function openDeafAddress(): Promise<{ address: Address; close: () => Promise<void> }> {
+async function openDeafAddress(
+  listen: { host: string; port: number } | { path: string },
+): Promise<{ address: Address; close: () => Promise<void> }> {
   const flag = new Int32Array(new SharedArrayBuffer(4));
-  const worker = new Worker(DEAF, { eval: true, workerData: flag.buffer });
+  const worker = new Worker(DEAF, { eval: true, workerData: { flag: flag.buffer, listen } });
   const exit = once(worker, 'exit');
   const [port] = (await within('a port', once(worker, 'message'))) as [number];
+  const target = 'path' in listen ? listen : { ...listen, port };
   const fillers = Array.from({ length: 4 }, () => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const socket = connect(target);
     return socket.on('error', () => undefined);
   });
   const close = async (): Promise<void> => {
@@ -172,5 +179,9 @@ async function openDeafAddress(): Promise<{ address: Address; close: () => Promi
     await within('the end of a thread', exit);
   };
   onTestFinished(close);
-  return { address: { type: 'tcp', host: '127.0.0.1', port }, close };
+  const address =
+    'path' in target
+      ? ({ type: 'unix', ...target } as const)
+      : ({ type: 'tcp', ...target } as const);
+  return { address, close };
 }

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseAddress } from '../src/address.ts';
 import type { ChannelErrorCode } from '../src/errors.ts';
 import {
@@ -256,3 +256,17 @@ function cutLink(dialler: Socket, acceptor: Socket, { from, bytes }: Cut): void 
     });
   }
 }
+
+test('a Unix socket that others have filled the queue of is waited for', async () => {
+  const destination = await Destination.open(parseAddress(`unix:${newPath('busy.sock')}`));
+  // All in one turn: nobody is accepted before the last has tried.
+  const crowd = Array.from({ length: 600 }, () => connect(targetOf(destination.address)));
+  const refused: unknown[] = [];
+  for (const one of crowd) one.on('error', (error) => refused.push(error));
+  onTestFinished(() => crowd.forEach((one) => one.destroy()));
+  const session = newSession();
+  const near = await dialOwned(destination.address, { session, newSession: true });
+  expect(refused).toContainEqual(expect.objectContaining({ code: 'EAGAIN' }));
+  const { channel: far } = await destination.channels.take();
+  await expectLinked(near, far);
+});
