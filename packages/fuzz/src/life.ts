@@ -128,11 +128,12 @@ class Life {
       const link = this.#plan.links[index];
       await this.#othersBefore(link);
       this.#ends.relay.beginLink(link);
+      const before = { source: source.error, destination: this.#ends.destination.error };
       this.#epoch += 1;
       if (index === 0) source.start({ type: 'unix', path: this.#paths.listenPath });
       else source.resume({ type: 'unix', path: this.#paths.listenPath });
       await this.#settle();
-      this.#note();
+      this.#note(before);
       if (source.status !== 'postcopy-paused') break;
       if (this.#ends.destination.status === 'failed') break;
     }
@@ -172,12 +173,14 @@ class Life {
     await this.#until('both ends after a link', isOver);
   }
 
-  #note(): void {
+  /** @param before what both had to say before this link: who is not there for it has nothing to add. */
+  #note(before: Readonly<Record<'source' | 'destination', Error | undefined>>): void {
     const { source, destination, relay } = this.#ends;
     this.links += 1;
-    for (const [name, end] of Object.entries({ source, destination })) {
-      checkError(name, end.error);
-      if (relay.firstEnd === name && end.error !== undefined) checkNamed(name, end.error);
+    for (const [name, { error }] of Object.entries({ source, destination })) {
+      checkError(name, error);
+      const isNew = error !== before[name as 'source' | 'destination']; // the keys of the object above
+      if (relay.firstEnd === name && error !== undefined && isNew) checkNamed(name, error);
     }
     const at = `${source.status}: ${normal(source.error)} | ${destination.status}: ${normal(destination.error)}`;
     this.signatures.push(at);
@@ -187,8 +190,10 @@ class Life {
   async #bringToEnd(): Promise<void> {
     const { source, destination, judge, relay } = this.#ends;
     if (source.status === 'postcopy-paused') {
-      const isForged = judge.isAnswerForged || judge.isOrderForged;
-      assert(isForged, `a recovery fails that nobody disturbs: ${source.error?.message}`);
+      const isForged = judge.isAnswerForged || judge.isOrderForged || judge.isEndForged;
+      const there = `destination ${destination.status}: ${destination.error?.message}`;
+      const what = `a recovery fails that nobody disturbs: ${source.error?.message} (${there})`;
+      assert(isForged, what);
       assert(relay.session !== undefined);
       await completeInstead(source, `${this.#paths.prefix}-instead`, relay.session);
     }

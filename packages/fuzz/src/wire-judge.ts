@@ -21,6 +21,8 @@ export class Judge implements WireJudge {
   hasOrder = false;
   /** Nobody but us gave an order to run, or gave up in the source's name. */
   isOrderForged = false;
+  /** Nobody but us said, in the source's name, that it has heard of the completion: nobody tells it again. */
+  isEndForged = false;
   /** Something that commits the source came from us. */
   isAnswerForged = false;
   readonly #genuine = new Set<string>();
@@ -54,6 +56,7 @@ export class Judge implements WireJudge {
       return;
     }
     if (word === 'run') this.hasOrder = true;
+    if (word === 'finished' && !isGenuine) this.isEndForged = true;
     if ((word === 'run' || word === 'abandon') && !isGenuine) this.isOrderForged = true;
     if (pageTypes.has(type) && !isGenuine) this.#tamperedRun(bytes);
   }
