@@ -112,6 +112,7 @@ export class PingPong implements AsyncDisposable {
       const hop = isLookedAt ? { ...drawn, cut: undefined } : drawn;
       yield { hop, number, ...(await this.#bringAcross(hop, from, to)) };
       this.found.push(...(await proveWhole(to)));
+      this.#count(to, 1); // the verifier
       if (await from.runsGuest()) this.found.push(`the guest runs on ${from.name}, which it left`);
       if (this.found.length > 0) return;
       if (number !== warmUp) continue;
