@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { countMappings } from '@godwit/chaos';
 
 /** What a process holds that it could forget to give back; from /proc. */
 export interface ProcessResources {
   readonly threads: number;
+  /** As `countMappings` counts. */
   readonly mappings: number;
   readonly descriptors: number;
   readonly sockets: number;
@@ -19,7 +21,7 @@ export async function processResources(pid: number): Promise<ProcessResources> {
   ]);
   return {
     threads: threads.length,
-    mappings: maps.split('\n').length - 1,
+    mappings: countMappings(maps),
     descriptors: links.length,
     sockets: links.filter((link) => link.startsWith('socket:')).length,
     userfaultfds: links.filter((link) => link === 'anon_inode:[userfaultfd]').length,
@@ -35,8 +37,8 @@ async function descriptorLinks(pid: number): Promise<string[]> {
 }
 
 /**
- * What may differ although nothing is kept: allocators hold arenas of threads that have ended, V8 its
- * heaps, and Node's pool starts its threads when it first needs them.
+ * What may differ although nothing is kept: allocators hold arenas of threads that have ended, and Node's
+ * pool starts its threads when it first needs them.
  */
 const slack: ProcessResources = {
   threads: 0,

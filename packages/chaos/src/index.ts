@@ -27,7 +27,7 @@ export {
   pingPongSlack,
 } from './ping-pong.ts';
 export { Random, SEED_LIMIT } from './random.ts';
-export type { Resources, Slack } from './resources.ts';
+export { countMappings, type Resources, type Slack } from './resources.ts';
 export { type RunResult, runOnce } from './run.ts';
 export {
   type Fault,

@@ -24,9 +24,14 @@ export async function resourcesOf(pid: number): Promise<Resources> {
   return {
     threads: threads.length,
     descriptors,
-    mappings: maps.split('\n').filter((line) => line !== '' && !isHeapPage(line)).length,
+    mappings: countMappings(maps),
     residentBytes: Number(statm.split(' ')[1]) * PAGE_BYTES,
   };
+}
+
+/** @param maps of /proc. @returns how many there are but V8's heap, as in `Resources`. */
+export function countMappings(maps: string): number {
+  return maps.split('\n').filter((line) => line !== '' && !isHeapPage(line)).length;
 }
 
 /** Of V8: 256 KiB of no file, in use or put by for the next. What they take counts as resident memory. */
