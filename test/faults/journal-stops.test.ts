@@ -13,6 +13,16 @@ import {
 } from '../support/journalled-pair.ts';
 import { expectOwner, expectRunning, type Pair } from '../support/pair.ts';
 
+/** Who has taken it up runs it when it is told to, and not before. */
+async function expectStaysStopped(pair: Pair, guest: GuestProcess): Promise<void> {
+  await pair.resume();
+  await pair.waitForBoth('postcopy-active');
+  expect(await guest.runStatus()).toEqual({ running: false, status: 'paused' });
+  await guest.execute('cont');
+  await pair.untilCompleted();
+  await expectOwner(pair, guest);
+}
+
 test('killed while the user has it stopped and pages come, it is taken up, and stays stopped', async () => {
   await withJournal({ workload: 'random', vcpus: 2 }, async (pair, kept) => {
     await pair.untilPostcopyActive();
@@ -28,12 +38,7 @@ test('killed while the user has it stopped and pages come, it is taken up, and s
     await pair.source.waitForStatus('postcopy-paused');
     const second = await pair.startDestination('second');
     await second.waitForStatus('postcopy-paused');
-    await pair.resume();
-    await pair.waitForBoth('postcopy-active');
-    expect(await second.runStatus()).toEqual({ running: false, status: 'paused' });
-    await second.execute('cont');
-    await pair.untilCompleted();
-    await expectOwner(pair, second);
+    await expectStaysStopped(pair, second);
   });
 });
 
@@ -107,12 +112,7 @@ test.each([
       await pair.waitForBoth('postcopy-paused');
       if (!isUp) await pair.destination.execute('stop');
       const second = await killAndTakeUp(pair, 'second');
-      await pair.resume();
-      await pair.waitForBoth('postcopy-active');
-      expect(await second.runStatus()).toEqual({ running: false, status: 'paused' });
-      await second.execute('cont');
-      await pair.untilCompleted();
-      await expectOwner(pair, second);
+      await expectStaysStopped(pair, second);
     });
   },
 );
@@ -175,12 +175,7 @@ test('what its user says when a process begins is heard by the next one', async 
     });
     await second.waitForStatus('postcopy-paused');
     const third = await killAndTakeUp(pair, 'third');
-    await pair.resume();
-    await pair.waitForBoth('postcopy-active');
-    expect(await third.runStatus()).toEqual({ running: false, status: 'paused' });
-    await third.execute('cont');
-    await pair.untilCompleted();
-    await expectOwner(pair, third);
+    await expectStaysStopped(pair, third);
   });
 });
 
