@@ -46,6 +46,14 @@ test('what one process has left is what the next one finds, and nobody else read
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
+test('who takes it up once more finds what was said since', () => {
+  const journal = new CrashJournal(paused());
+  journal.pause({ ...state, isStopped: true });
+  expect(journal.left).toEqual({ ...state, isStopped: true });
+  journal.open();
+  expect(journal.left).toBeUndefined();
+});
+
 test('whatever becomes of a byte of it, it is refused, or is what was left', () => {
   const path = paused();
   const whole = readFileSync(path);

@@ -86,6 +86,9 @@ test('who is refused to run it may ask again', async () => {
   const control = new RunControl(guest, { wanted: false, held: false }, () => undefined, beforeRun);
   await expect(control.cont()).rejects.toThrow('ENOSPC');
   expect([control.wanted, guest.running]).toEqual([false, false]);
+  await control.stop(); // not refused with it
+  await control.hold();
+  await control.release();
   isFull = false;
   await control.cont();
   expect(guest.running).toBe(true);

@@ -167,13 +167,14 @@ export class Conversation {
     const { link, incoming, status } = this.#parts;
     this.#expectStep('run', link.epoch === 0 || this.#isAsked);
     clearTimeout(this.#deadline);
-    if (incoming.phase === 'loaded') await this.#parts.paused.goOn();
+    const isFirst = incoming.phase === 'loaded';
+    if (isFirst) await this.#parts.paused.goOn();
     await incoming.run(paused, () => {
       // The order has been given: the guest runs, even if the link breaks now (which its reader tells).
       link.serveFaults().catch(() => undefined);
     });
     await this.completeIfDone();
-    this.#parts.paused.arrived();
+    if (isFirst) this.#parts.paused.arrived();
     await link.send({ t: 'running' });
     if (incoming.phase === 'complete') await this.#tellComplete();
     else if (status.is('postcopy-recover')) this.#expectSoon(() => "the source's 'resume'");

@@ -93,6 +93,8 @@ export class CrashJournal {
     };
     const digest = digestOf(content);
     this.#write({ version: VERSION, state: 'paused', digest, content });
+    // Where it is taken up once more, after an address that could not be listened on: as it is now.
+    if (this.#left !== undefined) this.#left = { ...this.#left, isStopped: state.isStopped };
   }
 
   remove(): void {

@@ -124,7 +124,7 @@ export class DestinationThreads {
       this.fault.call('blocktime', undefined),
     ];
     this.running = Promise.allSettled(answers);
-    this.guardian.onLost = () => void this.#startGuardian();
+    this.guardian.onLost = () => void this.#startGuardian().catch(() => undefined);
   }
 
   /** Starts the threads of so many page channels, unless they are there already. */

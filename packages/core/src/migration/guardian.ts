@@ -76,8 +76,10 @@ export class Guardian {
    *   opened in its place, which Node closes when the thread ends.
    */
   async start(userfaultfd: number, adopt: (writer: number) => Promise<number>): Promise<void> {
-    const { reader, writer } = createPipe();
     this.#isReleased = false;
+    const pipe = this.#openPipe();
+    if (pipe === undefined) return;
+    const { reader, writer } = pipe;
     try {
       const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', String(process.pid)], {
         // A group of its own: what the terminal sends is for the engine.
@@ -105,6 +107,15 @@ export class Guardian {
     } finally {
       closeDescriptor(reader);
       closeDescriptor(writer);
+    }
+  }
+
+  #openPipe(): ReturnType<typeof createPipe> | undefined {
+    try {
+      return createPipe();
+    } catch (error) {
+      this.error = error as Error; // EMFILE
+      return undefined;
     }
   }
 

@@ -129,7 +129,9 @@ export class PausedGuest {
 
   /** The order to run has been obeyed. Where nobody has let it run, no vCPU has made a step. */
   arrived(): void {
-    if (!this.#parts.guest.running) this.stopped(); // where that fails the journal is `open`, as it was
+    if (this.#parts.guest.running) return;
+    // A stop that came on its heels may not have reached every vCPU yet; the journal is `open`, as it was.
+    if (this.stopped() !== undefined) this.#isStill = false;
   }
 
   /** Before the first vCPU goes on. @throws what the file system says: then it must not. */

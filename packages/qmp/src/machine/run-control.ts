@@ -79,6 +79,7 @@ export class RunControl {
     this.#wanted = true;
     const isStopping = this.#runs;
     const running = this.release();
+    running.catch(() => undefined); // nobody may be waiting
     // A vCPU that hangs in a page fault was not stopped yet: it goes on by itself, some time.
     if (!isStopping) await running;
   }
@@ -160,13 +161,15 @@ export class RunControl {
     try {
       this.#beforeRun();
     } catch (error) {
+      // Whoever is refused may ask again, and what follows is not refused with it.
       this.#target = false;
-      this.#wanted = false; // whoever is refused may ask again
+      this.#wanted = false;
+      this.#change = Promise.resolve();
       throw error;
     }
     // A vCPU that hangs in a page fault may not have noticed that it was to stop; the others may run by now.
     await this.#guest.resume({ signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted || error !== signal.reason) throw error;
     });
     this.#hasRun = true;
   }
