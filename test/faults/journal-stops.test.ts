@@ -145,7 +145,11 @@ test('while it is journalled the guest does not run, whoever says so; one that w
     await pauseBoth(pair);
     await second.execute('cont');
     expect((await second.runStatus()).running).toBe(false);
-    await expectWholeGuest(pair);
+    await pair.resume();
+    await second.waitForEvent('RESUME');
+    await pair.waitForBoth('postcopy-active');
+    await pair.untilCompleted();
+    await expectOwner(pair, second);
   });
 });
 
