@@ -102,12 +102,12 @@ const unlimited = {
   workload: 'idle',
   parameters: { 'max-bandwidth': 0, 'max-postcopy-bandwidth': 0 },
 } as const;
-const SLOW_BYTES_PER_SECOND = 40e6;
+const SLOW_BYTES_PER_SECOND = 20e6;
 
 test.each(['precopy', 'postcopy'] as const)(
   'a slow link is measured as what it is, and %s over it is near the prediction',
   async (mode) => {
-    await withPair({ ...unlimited, postcopy: true }, async (pair) => {
+    await withPair({ ...unlimited, memory: '96M', postcopy: true }, async (pair) => {
       const { directory, uri: target } = pair;
       const slow = { target, transport: 'unix', bytesPerSecond: SLOW_BYTES_PER_SECOND } as const;
       await using relay = await SlowRelay.open({ ...slow, directory: directory.path });
