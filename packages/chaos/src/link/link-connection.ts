@@ -192,10 +192,13 @@ export class LinkConnection {
   }
 }
 
-/** A unix socket has no RST; there it is the close. */
+/**
+ * A unix socket has no RST; there it is the close. So it is where a FIN is on its way: libuv refuses a reset
+ * then, and the socket would stay open for good.
+ */
 export function reset(socket: Socket): void {
   if (socket.destroyed) return;
-  if (socket.remoteFamily === undefined) socket.destroy();
+  if (socket.remoteFamily === undefined || socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }
 
