@@ -83,17 +83,23 @@ test('in postcopy-recover-setup the source ends when it is told to', async () =>
   });
 });
 
-test.each(['urgent', 'page'] as const)(
-  'a destination whose %s channel ends before the last word on main keeps no threads',
-  async (role) => {
-    await withPair({ postcopy: true, channels: 1, parameters: fast }, async (pair) => {
+test.each([
+  ['urgent', 'fin'],
+  ['page', 'fin'],
+  ['urgent', 'rst'],
+  ['page', 'rst'],
+] as const)(
+  'a destination whose %s channel ends by %s before the last word on main keeps no threads',
+  async (role, kind) => {
+    const channels = { postcopy: true, channels: 1, transport: 'tcp' } as const;
+    await withPair({ ...channels, parameters: fast }, async (pair) => {
       const { destination } = pair;
       const { threads } = await processResources(destination.pid); // it waits with those that it needs
       const link = await pair.openLink();
       const lastWord = link.hold({ direction: 'to-destination', frame: 'finished' });
       await pair.migrateByPostcopy(link.uri);
       await lastWord.reached;
-      link.cut('fin', { role });
+      link.cut(kind, { role });
       await after(200); // in which a destination that takes this for the end of the link shuts main down
       lastWord.release();
       const threadsNow = async (): Promise<number> =>

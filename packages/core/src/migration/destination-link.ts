@@ -148,7 +148,7 @@ export class DestinationLink implements AsyncDisposable {
 
   /**
    * Every page is here: the source has one word to say, on main, and then closes all of its channels.
-   * That of another one may be seen first, and is no loss.
+   * The end of another one, a reset if it was just being opened, may be seen first, and is no loss.
    */
   expectLastWord(): void {
     this.#isLastWord = true;
@@ -206,14 +206,13 @@ export class DestinationLink implements AsyncDisposable {
   }
 
   async #untilEnd({ role }: Channel, reading: Promise<void>): Promise<void> {
+    let reason: Error = new ChannelError('ERR_CLOSED', 'the source closed the connection');
     try {
       await reading;
-      if (role === 'main' || !this.#isLastWord) {
-        this.drop(new ChannelError('ERR_CLOSED', 'the source closed the connection'));
-      }
     } catch (error) {
-      this.drop(error as Error);
+      reason = error as Error;
     }
+    if (role === 'main' || !this.#isLastWord) this.drop(reason);
     this.#readers -= 1; // what was told before the end has come before it
     this.#wake();
   }
