@@ -34,11 +34,13 @@ export function countMappings(maps: string): number {
   return maps.split('\n').filter((line) => line !== '' && !isHeapPage(line)).length;
 }
 
-/** Of V8: 256 KiB of no file, in use or put by for the next. What they take counts as resident memory. */
+/** Of V8: 256 KiB of no file at a multiple of that, in use or put by. What they take counts as resident memory. */
 function isHeapPage(line: string): boolean {
   const [range = '', , , , inode] = line.split(/\s+/);
-  const [from = '', to = ''] = range.split('-');
-  return inode === '0' && Number.parseInt(to, 16) - Number.parseInt(from, 16) === HEAP_PAGE_BYTES;
+  const [from = Number.NaN, to = Number.NaN] = range
+    .split('-')
+    .map((end) => Number.parseInt(end, 16));
+  return inode === '0' && from % HEAP_PAGE_BYTES === 0 && to - from === HEAP_PAGE_BYTES;
 }
 
 /** The directory lists one that is open only to list it in our own process, not in another's. */
