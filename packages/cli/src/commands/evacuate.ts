@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 
+import type { SecurityObject } from '@godwit/core';
 import { parseAddress } from '@godwit/transport';
 import type { Command } from 'commander';
 
@@ -11,6 +12,8 @@ import type { GuestReport } from '../evacuate/guest-report.ts';
 import { StateFile } from '../evacuate/state-file.ts';
 import { LiveScreen } from '../live-screen.ts';
 import { checkAddress, checkCountFrom, checkRate } from '../option-values.ts';
+import { objectOption } from '../object-option.ts';
+import { checkQmp, qmpAddressOf, qmpDialler } from '../qmp-option.ts';
 import { goOnWithoutReader } from '../readers.ts';
 import { teach } from '../teach.ts';
 
@@ -43,6 +46,7 @@ A guest with pause-before-switchover waits in pre-switchover for migrate-continu
 With --json: {"moved", "guests"} at the end.`;
 
 interface CommandOptions {
+  readonly object?: readonly SecurityObject[];
   readonly from: readonly string[];
   readonly to: readonly DestinationSpec[];
   readonly parallel: number;
@@ -66,6 +70,7 @@ export function registerEvacuate(program: Command): void {
     .option('--retries <count>', 'of a migration that fails, of a link', checkCountFrom(0, 100), 3)
     .option('--state <file>', 'always holds the state so far, as --json prints it')
     .option('--json', 'for programs: one document at the end')
+    .addOption(objectOption())
     .action(evacuate);
   teach(command, EXAMPLES, AFTER);
 }
@@ -79,7 +84,8 @@ async function evacuate(options: CommandOptions): Promise<void> {
   using display = openDisplay(options);
   const file = options.state === undefined ? undefined : new StateFile(options.state, note);
   const { bandwidth, postcopy = false, ...rest } = options;
-  const order: EvacuationOptions = { ...rest, bandwidth, postcopy };
+  const dial = await qmpDialler({ ...options, qmp: [...options.from, ...places] });
+  const order: EvacuationOptions = { ...rest, dial, bandwidth, postcopy };
   await using evacuation = new Evacuation(order, {
     signal: interruption.signal,
     onChange: (report) => {
@@ -183,20 +189,18 @@ function checkDistinct(what: string, addresses: readonly string[]): void {
 
 /** The same for each way in which the path of one socket can be written. */
 function placeOf(address: string): string {
-  const parsed = parseAddress(address);
+  const parsed = parseAddress(qmpAddressOf(address));
   return parsed.type === 'unix' ? resolve(parsed.path) : address;
 }
 
 function addAddress(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, checkAddress(text)];
+  return [...before, checkQmp(text)];
 }
 
 function addDestination(
   text: string,
   before: readonly DestinationSpec[] = [],
 ): readonly DestinationSpec[] {
-  const [qmp = '', ...rest] = text.split('=');
-  const uri = rest.length === 0 ? undefined : checkAddress(rest.join('='));
-  const spec = { qmp: checkAddress(qmp), uri };
-  return [...before, spec];
+  const [, qmp = text, uri] = /^([^=,]*(?:,[^=,]+=[^=,]*)*)=(.*)$/s.exec(text) ?? [];
+  return [...before, { qmp: checkQmp(qmp), uri: uri === undefined ? uri : checkAddress(uri) }];
 }

@@ -46,11 +46,11 @@ export function registerStatus(program: Command): void {
 }
 
 async function showStatus(options: StatusOptions): Promise<void> {
-  const { qmp, interval: intervalMillis, json = false } = options;
+  const { interval: intervalMillis, json = false } = options;
   if (intervalMillis < INTERVAL_MILLIS_MIN) {
     throw new UsageError(`--interval is ${INTERVAL_MILLIS_MIN} ms at least`);
   }
-  await using opened = await openSides(qmp);
+  await using opened = await openSides(options);
   const { sides } = opened;
   if (options.watch === true) {
     using interruption = interruptible();

@@ -53,9 +53,10 @@ export function registerWhy(program: Command): void {
   );
 }
 
-async function why({ qmp, for: millis, json }: WhyOptions): Promise<void> {
+async function why(options: WhyOptions): Promise<void> {
+  const { for: millis, json } = options;
   if (millis < FOR_MILLIS_MIN) throw new UsageError(`--for is ${FOR_MILLIS_MIN} ms at least`);
-  await using opened = await openSides(qmp);
+  await using opened = await openSides(options);
   const before = await takeSample(opened.sides);
   await sleep(millis);
   const verdict = whyOf(before, await takeSample(opened.sides));

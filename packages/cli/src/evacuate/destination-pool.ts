@@ -4,6 +4,7 @@ import { type QmpClient, QmpError } from '@godwit/qmp';
 import { parseAddress } from '@godwit/transport';
 
 import { queryMigrate, queryStatus, uriOf } from '../migrate-info.ts';
+import { qmpAddressOf } from '../qmp-option.ts';
 import { exactSize } from '../sizes.ts';
 
 /** How a destination is named: where it answers QMP, and perhaps where it shall listen. */
@@ -105,7 +106,7 @@ export class DestinationPool {
 
 /** A file beside the QMP socket; a port of the same host, which the system chooses. */
 function uriBeside(qmp: string): string {
-  const address = parseAddress(qmp);
+  const address = parseAddress(qmpAddressOf(qmp));
   if (address.type === 'unix') return `unix:${address.path}.mig`;
   return `tcp:${address.host.includes(':') ? `[${address.host}]` : address.host}:0`;
 }

@@ -1,16 +1,18 @@
 import { setTimeout as after } from 'node:timers/promises';
 
-import { QmpClient } from '@godwit/qmp';
+import type { QmpClient } from '@godwit/qmp';
 import PQueue from 'p-queue';
 
 import { messageOf } from '../errors.ts';
 import { queryMigrate, queryStatus } from '../migrate-info.ts';
+import type { QmpDial } from '../qmp-option.ts';
 import { BandwidthBudget } from './bandwidth-budget.ts';
 import { Destination, DestinationPool, type DestinationSpec, ramOf } from './destination-pool.ts';
 import { GuestMove, type MoveContext } from './guest-move.ts';
 import { type GuestReport, isSettled, newReport } from './guest-report.ts';
 
 export interface EvacuationOptions {
+  readonly dial: QmpDial;
   /** Where the sources answer QMP. */
   readonly from: readonly string[];
   readonly to: readonly DestinationSpec[];
@@ -142,7 +144,7 @@ export class Evacuation implements AsyncDisposable {
   }
 
   async #connect(address: string): Promise<QmpClient> {
-    const client = await QmpClient.connect(address);
+    const client = await this.#options.dial(address);
     this.#clients.push(client);
     return client;
   }

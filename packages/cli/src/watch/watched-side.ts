@@ -1,8 +1,9 @@
 import type { PageMap, Parameters } from '@godwit/core';
-import { type ExecuteOptions, QmpClient, QmpError, QmpSocketError } from '@godwit/qmp';
+import { type ExecuteOptions, type QmpClient, QmpError, QmpSocketError } from '@godwit/qmp';
 
 import { messageOf } from '../errors.ts';
 import { type MigrateInfo, queryMigrate, queryStatus, type RunInfo } from '../migrate-info.ts';
+import { type QmpDial, qmpDialler, type QmpOptions } from '../qmp-option.ts';
 
 /** One process, as its QMP shows it; what it does not tell is absent. */
 export interface SideView {
@@ -25,8 +26,8 @@ export class WatchedSide implements AsyncDisposable {
   #view: SideView | undefined;
 
   /** @throws {QmpSocketError} nobody answers there. */
-  static async open(qmp: string): Promise<WatchedSide> {
-    const client = await QmpClient.connect(qmp);
+  static async open(qmp: string, dial: QmpDial): Promise<WatchedSide> {
+    const client = await dial(qmp);
     const { name = qmp } = await optional<{ name?: string }>(client, 'query-name', {});
     return new WatchedSide(client, qmp, name);
   }
@@ -75,14 +76,15 @@ export class WatchedSide implements AsyncDisposable {
 
 /** @throws {QmpSocketError} one of them does not answer; the others are closed. */
 export async function openSides(
-  addresses: readonly string[],
+  options: QmpOptions,
 ): Promise<{ readonly sides: readonly WatchedSide[] } & AsyncDisposable> {
+  const dial = await qmpDialler(options);
   const sides: WatchedSide[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(sides.map(async (side) => await side[Symbol.asyncDispose]()));
   };
   try {
-    for (const address of addresses) sides.push(await WatchedSide.open(address));
+    for (const qmp of options.qmp) sides.push(await WatchedSide.open(qmp, dial));
   } catch (error) {
     await close();
     throw error;
