@@ -8,7 +8,7 @@ import { expectOwner, type Pair, withPair } from '../support/pair.ts';
 import { precopyOfSource } from '../support/sequences.ts';
 import { TestDirectory } from '../support/test-directory.ts';
 import { psk, useObject, x509 } from '../support/tls-steps.ts';
-import { writePsk } from '../support/certificates.ts';
+import { CLIENT_NAME, writePsk } from '../support/certificates.ts';
 
 const SAMPLES = 16;
 const SAMPLE_BYTES = 64;
@@ -74,6 +74,27 @@ test.each(['precopy', 'recovery'] as const)(
 );
 
 test('with certificates as well', () => expectOnTheWire(false, x509(), 'recovery'));
+
+test('who is on no list stays out, and comes in as soon as one has its name', () =>
+  withPair(idle, async (pair) => {
+    await x509()(pair);
+    const { source, destination } = pair;
+    const list = { 'qom-type': 'authz-list' };
+    const rule = { policy: 'allow', format: 'glob' };
+    const others = [{ ...rule, match: 'CN=*,O=Else' }];
+    await destination.execute('object-add', { ...list, id: 'others', rules: others });
+    const ours = [...others, { ...rule, match: 'CN=laptop.*,O=Example Home,*' }];
+    await destination.execute('object-add', { ...list, id: 'ours', rules: ours });
+    await destination.setParameters({ 'tls-authz': 'others' });
+    await pair.migrate();
+    await source.waitForStatus('failed');
+    expect(await source.errorDescription()).toMatch(/does not accept who this side is/);
+    expect(await destination.errorDescription()).toContain(`check for ${CLIENT_NAME} is denied`);
+    await destination.setParameters({ 'tls-authz': 'ours' });
+    await pair.migrate();
+    await pair.waitForBoth('completed');
+    await expectOwner(pair, destination);
+  }));
 
 test('a stranger in the clear, in postcopy, does not disturb a migration that is encrypted', () =>
   withPair({ ...idle, postcopy: true }, async (pair) => {

@@ -46,5 +46,5 @@ export {
 } from './machine/machine.ts';
 export type { Migrations } from './machine/migrations.ts';
 export type { MigrationInfo } from './machine/migrations-owner.ts';
-export { securityObjectOption, splitOption } from './machine/security-object.ts';
+export { securityObjectOption, splitOption } from './machine/security-object-option.ts';
 export { QmpServer, type QmpServerOptions } from './server.ts';

@@ -14,6 +14,12 @@ const credentials = {
   dir: str,
   endpoint: { type: 'str', values: ['client', 'server'] },
 } as const satisfies ArgumentsSchema;
+const policy = { type: 'str', values: ['deny', 'allow'] } as const;
+const rule = {
+  match: str,
+  policy,
+  format: { type: 'str', values: ['exact', 'glob'], optional: true },
+} as const satisfies ArgumentsSchema;
 
 /** What each type takes beside `qom-type` and `id`; in QEMU's words (qapi/crypto.json, authz.json). */
 const members = {
@@ -31,6 +37,10 @@ const members = {
     priority: { type: 'unsupported', optional: true },
   },
   'authz-simple': { identity: str },
+  'authz-list': {
+    policy: { ...policy, optional: true },
+    rules: { type: 'list', of: { type: 'object', members: rule }, optional: true },
+  },
 } as const satisfies Record<string, ArgumentsSchema>;
 
 type ObjectType = keyof typeof members;
@@ -47,13 +57,14 @@ export const objectArguments = {
   'qom-type': {
     type: 'str',
     values: types,
-    unsupported: ['tls-creds-anon', 'authz-list', 'authz-list-file', 'authz-pam', 'secret'],
+    unsupported: ['tls-creds-anon', 'authz-list-file', 'authz-pam', 'secret'],
   },
   id: str,
   ...optional(members['tls-creds-x509']),
   ...optional(members['tls-creds-psk']),
   'verify-peer': { type: 'bool', optional: true },
   ...optional(members['authz-simple']),
+  ...members['authz-list'],
 } as const satisfies ArgumentsSchema;
 
 /** @throws {QmpError} a member is missing, unknown, not of its kind, or not implemented. */
@@ -87,42 +98,18 @@ export function securityObject(args: JsonObject): SecurityObject {
       const { identity } = own as ArgumentsOf<(typeof members)['authz-simple']>;
       return { type, id, identity };
     }
+    case 'authz-list': {
+      const { policy: otherwise = 'deny', rules = [] } = own as ArgumentsOf<
+        (typeof members)['authz-list']
+      >;
+      const ruled = rules.map(({ match, policy: said, format = 'exact' }) => {
+        return { match, policy: said, format };
+      });
+      return { type, id, policy: otherwise, rules: ruled };
+    }
     default:
       return assertNever(type);
   }
-}
-
-/**
- * An object as QEMU's command line writes it: `TYPE,id=ID,NAME=VALUE…`; a comma in a value is written
- * twice.
- *
- * @throws {QmpError} as `securityObject`.
- */
-export function securityObjectOption(text: string): SecurityObject {
-  const [type = '', ...pairs] = splitOption(text);
-  const args: JsonObject = { 'qom-type': type };
-  for (const pair of pairs) {
-    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
-    if (name === '') throw new QmpError('GenericError', `Expected 'NAME=VALUE' in '${pair}'`);
-    args[name] = isSwitch(name) ? switchValue(name, value) : value;
-  }
-  return securityObject(args);
-}
-
-/** @returns the parts between single commas. */
-export function splitOption(text: string): readonly string[] {
-  const parts = text.match(/(?:[^,]|,,)+/g) ?? [];
-  return parts.map((part) => part.replaceAll(',,', ','));
-}
-
-function isSwitch(name: string): boolean {
-  return name === 'verify-peer' || name === 'sanity-check';
-}
-
-function switchValue(name: string, value: string): boolean {
-  if (['on', 'yes', 'true', 'y'].includes(value)) return true;
-  if (['off', 'no', 'false', 'n'].includes(value)) return false;
-  throw new QmpError('GenericError', `Parameter '${name}' expects 'on' or 'off'`);
 }
 
 function anything(args: JsonObject): ArgumentsSchema {

@@ -1,4 +1,5 @@
 import { assertNever, ChannelError } from '../errors.ts';
+import { type AuthzList, isAllowed } from './authz-list.ts';
 import { loadPsk, loadX509, type X509Files } from './credential-files.ts';
 import type { DialSecurity, ListenSecurity, TlsCredentials, TlsEndpoint } from './credentials.ts';
 
@@ -12,12 +13,13 @@ export type SecurityObject =
       readonly endpoint: TlsEndpoint;
       readonly username: string;
     }
-  | { readonly type: 'authz-simple'; readonly id: string; readonly identity: string };
+  | { readonly type: 'authz-simple'; readonly id: string; readonly identity: string }
+  | (AuthzList & { readonly type: 'authz-list'; readonly id: string });
 
 /** Read and ready to be used. */
 type Loaded =
   | { readonly kind: 'credentials'; readonly credentials: TlsCredentials }
-  | { readonly kind: 'authz'; readonly identity: string };
+  | { readonly kind: 'authz'; readonly isAuthorized: (identity: string) => boolean };
 
 /**
  * What connections may be secured with, by id. Each connection asks anew: an object that is gone lets
@@ -67,7 +69,7 @@ export class SecurityObjects {
     if (tls.authzId === '') return { credentials };
     const authz = this.#objects.get(tls.authzId);
     if (authz?.kind !== 'authz') throw unusable(`no authz object with id '${tls.authzId}'`);
-    return { credentials, isAuthorized: (identity) => identity === authz.identity };
+    return { credentials, isAuthorized: authz.isAuthorized };
   }
 
   /** In QEMU's words. */
@@ -98,7 +100,9 @@ async function load(object: SecurityObject): Promise<Loaded> {
       return { kind: 'credentials', credentials: await loadPsk(dir, endpoint, username) };
     }
     case 'authz-simple':
-      return { kind: 'authz', identity: object.identity };
+      return { kind: 'authz', isAuthorized: (identity) => identity === object.identity };
+    case 'authz-list':
+      return { kind: 'authz', isAuthorized: (identity) => isAllowed(object, identity) };
     default:
       return assertNever(object);
   }
