@@ -8,11 +8,12 @@ import {
   Listener,
 } from '@godwit/transport';
 import { writeSync } from 'node:fs';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { capabilityDefaults } from '../src/capabilities.ts';
 import { PageBitmap } from '../src/memory/page-bitmap.ts';
 import { proofOf } from '../src/memory/received-pages.ts';
 import { SourceMigration } from '../src/migration/source.ts';
+import { Thread } from '../src/threads/thread.ts';
 import { FrameStream } from './frame-stream.ts';
 import { parameters, QuietGuest, readSome } from './hand-made-peer.ts';
 import { bytesOf, newFolder, realRam } from './real-ram.ts';
@@ -49,6 +50,18 @@ test('a guest that was stopped goes on when the link takes nothing any more', as
   expect(statuses).toEqual(['setup', 'active', 'device', 'failed']);
   expect(source.error?.message).toContain('nothing could be sent');
   expect(guest.running).toBe(true);
+});
+
+test('who gives up while the threads still start does not wait for them', async () => {
+  vi.spyOn(Thread.prototype, 'call').mockReturnValue(new Promise(() => undefined));
+  onTestFinished(() => void vi.restoreAllMocks());
+  const guest = new QuietGuest(realRam([1]), true);
+  const source = new SourceMigration(guest, { capabilities: capabilityDefaults, parameters });
+  source.start({ type: 'unix', path: '/nonexistent/nobody' });
+  source.cancel();
+  await vi.waitUntil(() => source.status === 'cancelled');
+  expect(guest.running).toBe(true);
+  await source.ended;
 });
 
 test('a destination that leaves with the last word on its way has completed all the same', async () => {

@@ -60,6 +60,7 @@ export class SourceThreads {
   ramDigests: readonly Uint8Array[] | undefined;
   /** What is given to them leaves at once, and what comes is read. */
   readonly #running: Promise<unknown>;
+  #haveRun = false;
   #transfers = 0;
 
   constructor(blocks: readonly RamBlock[], pageChannels: PageChannels, heartbeatMillis: number) {
@@ -105,6 +106,7 @@ export class SourceThreads {
   async untilRunning(signal: AbortSignal): Promise<void> {
     const limit = { timeoutMillis: START_MILLIS_MAX, what: 'the start of its threads', signal };
     await withLimit(this.#running, limit);
+    this.#haveRun = true;
   }
 
   /** A number that no transfer had before. */
@@ -122,8 +124,12 @@ export class SourceThreads {
     return pageMap('source', this.blocks, cellsMax, { dirty, present });
   }
 
-  /** Writes are not noted any more: another migration may begin to. A dead thread notes none either. */
+  /**
+   * Writes are not noted any more: another migration may begin to. A dead thread notes none either, and
+   * one that has not begun none yet: who gives up meanwhile does not wait for it.
+   */
   async untrack(): Promise<void> {
+    if (!this.#haveRun) return;
     await this.sender.call('untrack', undefined).catch(() => undefined);
   }
 
