@@ -40,6 +40,7 @@ export class TlsPump {
   /** Until the thread has it. */
   #connection: Socket | undefined;
   #inside: Socket | undefined;
+  #worker: Worker | undefined;
   /** The thread's socket, for its options and its end; -1 without. */
   #wire = -1;
 
@@ -102,6 +103,11 @@ export class TlsPump {
     if (this.#wire >= 0) shutdownSocket(this.#wire, 'both');
   }
 
+  /** The inside was closed by its last user: what was written leaves, for as long as the other side takes it. */
+  letGo(): void {
+    this.#worker?.postMessage('closed');
+  }
+
   /** As of `Channel`: of what is behind the thread. */
   limitUnsent(byteLength: number): void {
     if (this.#wire >= 0) limitUnsent(this.#wire, byteLength);
@@ -119,14 +125,17 @@ export class TlsPump {
   #start(data: Omit<PumpData, 'wire' | 'inner'>): void {
     const connection = this.#connection;
     assert(connection !== undefined);
+    let taken: Descriptors | undefined;
     try {
-      const descriptors = takeOver(connection);
-      this.#wire = descriptors.own;
-      this.#inside = new Socket({ fd: descriptors.near });
+      taken = takeOver(connection);
+      this.#wire = taken.own;
+      this.#inside = new Socket({ fd: taken.near });
       this.#inside.on('error', () => undefined); // until whoever gets it listens; 'close' follows
-      this.#run({ ...data, wire: descriptors.wire, inner: descriptors.far }, this.#inside);
+      this.#run({ ...data, wire: taken.wire, inner: taken.far }, this.#inside);
       this.#connection = undefined;
     } catch (cause) {
+      this.#wire = -1;
+      if (taken !== undefined) [taken.wire, taken.own, taken.far].forEach(closeDescriptor);
       const message = `the connection cannot be taken over: ${(cause as Error).message}`;
       this.destroy(new ChannelError('ERR_CLOSED', message, { cause }));
     } finally {
@@ -138,11 +147,17 @@ export class TlsPump {
     // Always the build: Workers cannot run TypeScript sources on Node 20.
     const file = require.resolve('#threads/tls-pump');
     const worker = new Worker(file, { workerData, name: 'tls-pump', execArgv: [] });
+    this.#worker = worker;
+    let hasBegun = false;
     const breaks = (reason: string): void => {
       this.reason ??= reason;
       this.#fail(new ChannelError('ERR_TLS', reason));
     };
     worker.on('message', (message: PumpMessage) => {
+      if (message.type === 'begun') {
+        hasBegun = true;
+        return;
+      }
       if (message.type === 'broken') return breaks(message.reason);
       const { identity } = message;
       this.#succeed({ socket, ...(identity === undefined ? {} : { identity }) });
@@ -150,6 +165,8 @@ export class TlsPump {
     worker.on('error', (error) => breaks(error.message));
     worker.on('exit', () => {
       this.#fail(new ChannelError('ERR_CLOSED', 'the connection ended during the handshake'));
+      // A thread that could not begin, for want of descriptors or memory, has closed nothing.
+      if (!hasBegun) [workerData.wire, workerData.inner].forEach(closeDescriptor);
       closeDescriptor(this.#wire);
       this.#wire = -1;
       this.#tellEnd();
