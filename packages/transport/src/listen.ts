@@ -133,7 +133,7 @@ export class Listener {
     if ('refuse' in admission) {
       const { refuse, epoch, reason } = admission;
       const proof = new Uint8Array(PROOF_BYTES);
-      opening.end(encodeAnswer({ status: refuse, epoch, proof, reason }));
+      attempt.end(opening, encodeAnswer({ status: refuse, epoch, proof, reason }));
       throw new ChannelError('ERR_REFUSED', `a connection was refused (${refuse}): ${reason}`);
     }
     const subject = { ...hello, greetingNonce, helloNonce: hello.nonce };

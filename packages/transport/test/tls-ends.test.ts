@@ -20,8 +20,20 @@ import {
 import { buffer, until, within } from './resources.ts';
 import { KEY, psk, secureDestination, securely } from './tls-sides.ts';
 
+vi.mock('@godwit/posix', { spy: true });
 vi.mock('node:worker_threads', { spy: true });
 const { Worker: RealWorker } = await vi.importActual<typeof workerThreads>('node:worker_threads');
+
+test('the reason of a refusal leaves before the connection is ended', async () => {
+  const destination = await secureDestination({ credentials: await psk('server', KEY) });
+  const secure = securely(await psk('client', KEY));
+  await dialOwned(destination.address, secure);
+  vi.mocked(posix.shutdownSocket).mockClear();
+  const other = { ...secure, session: newSession(), epoch: 1 };
+  await expectDialFails(destination.address, other, 'ERR_REFUSED', 'no such migration');
+  // By the dialler alone; by both, it would be a matter of which thread is faster whether it got through.
+  expect(posix.shutdownSocket).toHaveBeenCalledTimes(1);
+});
 
 test('a peer that takes nothing any more does not keep the thread of a channel that was closed', async () => {
   const destination = await secureDestination({ credentials: await psk('server', KEY) });
