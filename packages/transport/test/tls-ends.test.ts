@@ -9,6 +9,7 @@ import type { Channel } from '../src/channel.ts';
 import { encodeHello, GREETING_BYTES, NONCE_BYTES } from '../src/framing/opening.ts';
 import { newSession } from '../src/session.ts';
 import type { TlsCredentials } from '../src/tls/credentials.ts';
+import { HANDSHAKES_MAX } from '../src/tls/handshake-turns.ts';
 import { clientOptions } from '../src/tls/tls-options.ts';
 import {
   type Destination,
@@ -69,6 +70,30 @@ test.each([
   await within('the end of the connection', once(client, 'close'));
   await closed();
   await dialOwned(destination.address, securely(await psk('client', KEY)));
+});
+
+test('a crowd that begins a handshake each keeps nobody out, and has no more threads than may be', async () => {
+  const destination = await secureDestination({ credentials: await psk('server', KEY) });
+  let threads = 0;
+  let most = 0;
+  vi.mocked(Worker).mockImplementation(function (...args) {
+    const worker = new RealWorker(...args);
+    most = Math.max(most, (threads += 1));
+    worker.once('exit', () => (threads -= 1));
+    return worker;
+  });
+  for (let i = 0; i < 300; i += 1) {
+    const stranger = connect(targetOf(destination.address));
+    onTestFinished(() => void stranger.destroy());
+    stranger.on('error', () => undefined); // to be thrown out is what it expects
+    stranger.write(Buffer.from('160301020001', 'hex'));
+    stranger.resume();
+  }
+  await until('many of them are here', () => threads >= 8);
+  await dialOwned(destination.address, securely(await psk('client', KEY)));
+  const own = 2; // each end of the channel
+  expect(most).toBeLessThanOrEqual(HANDSHAKES_MAX + own);
+  vi.mocked(Worker).mockReset();
 });
 
 /** A peer that opens a channel and can then stop to read, which a pump never does. */
