@@ -7,7 +7,7 @@ export const HANDSHAKES_MAX = 32;
 const BEGINNING_MAX = 4;
 
 /** One that is there may go on for so long, whoever waits. */
-const MILLIS_MIN = 1000;
+const MILLIS_MIN = 500;
 
 interface Opening {
   destroy(reason: ChannelError): void;
@@ -33,12 +33,14 @@ interface Handshake {
 /**
  * Whose handshake is next. To begin a thread costs this side more than a connection costs a stranger, and
  * one that is given up takes a while to end: it counts until then. The next is of the address that has
- * fewest, and the newest of it, since a peer that waits has come last; where there is no room, the oldest
- * of the address that has most is dropped, once it has had its time.
+ * fewest; of these it is in turn the newest, which a crowd that came before does not hold up, and the one
+ * that has waited longest, which those who come after it do not. Where there is no room, the oldest of the
+ * address that has most is dropped, once it has had its time.
  */
 export class HandshakeTurns {
   readonly #threads = new Set<Handshake>();
   #waiting: Handshake[] = [];
+  #isNewestNext = false;
   #timer: NodeJS.Timeout | undefined;
 
   ask(opening: Opening, from: string, thread: HandshakeThread): void {
@@ -69,10 +71,11 @@ export class HandshakeTurns {
   }
 
   #pick(): Handshake | undefined {
+    if (this.#waiting.length === 0) return undefined;
     const threads = this.#countByAddress();
-    const [handshake] = this.#waiting
-      .toReversed()
-      .toSorted((a, b) => threads(a.from) - threads(b.from));
+    this.#isNewestNext = !this.#isNewestNext;
+    const inOrder = this.#isNewestNext ? this.#waiting.toReversed() : this.#waiting;
+    const [handshake] = inOrder.toSorted((a, b) => threads(a.from) - threads(b.from));
     this.#waiting = this.#waiting.filter((other) => other !== handshake);
     return handshake;
   }
