@@ -19,7 +19,7 @@ import {
   targetOf,
 } from './openings.ts';
 import { buffer, until, within } from './resources.ts';
-import { KEY, psk, secureDestination, securely } from './tls-sides.ts';
+import { clientHello, KEY, psk, secureDestination, securely } from './tls-sides.ts';
 
 vi.mock('@godwit/posix', { spy: true });
 vi.mock('node:worker_threads', { spy: true });
@@ -65,7 +65,7 @@ test.each([
   vi.mocked(Worker).mockImplementationOnce(begin);
   const client = connect(targetOf(destination.address));
   client.on('error', () => undefined);
-  client.write(Buffer.from('160301020001', 'hex'));
+  client.write(await clientHello());
   client.resume();
   await within('the end of the connection', once(client, 'close'));
   await closed();
@@ -74,6 +74,7 @@ test.each([
 
 test('a crowd that begins a handshake each keeps nobody out, and has no more threads than may be', async () => {
   const destination = await secureDestination({ credentials: await psk('server', KEY) });
+  const hello = await clientHello();
   let threads = 0;
   let most = 0;
   vi.mocked(Worker).mockImplementation(function (...args) {
@@ -86,7 +87,7 @@ test('a crowd that begins a handshake each keeps nobody out, and has no more thr
     const stranger = connect(targetOf(destination.address));
     onTestFinished(() => void stranger.destroy());
     stranger.on('error', () => undefined); // to be thrown out is what it expects
-    stranger.write(Buffer.from('160301020001', 'hex'));
+    stranger.write(hello);
     stranger.resume();
   }
   await until('many of them are here', () => threads >= 8);

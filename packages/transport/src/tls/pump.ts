@@ -4,9 +4,9 @@ import { Worker } from 'node:worker_threads';
 import { closeDescriptor, duplicateDescriptor, shutdownSocket, socketPair } from '@godwit/posix';
 import { hasPeerLeft } from '../channel-io.ts';
 import { ChannelError } from '../errors.ts';
-import { TLS_HANDSHAKE } from '../opening-socket.ts';
 import { descriptorOf } from '../socket-descriptor.ts';
 import { limitSilence, limitUnread, limitUnsent } from '../socket-limits.ts';
+import { lookAtHello } from './client-hello.ts';
 import type { TlsCredentials } from './credentials.ts';
 import type { HandshakeThread } from './handshake-turns.ts';
 import type { PumpData, PumpMessage } from './pump-api.ts';
@@ -57,7 +57,7 @@ export class TlsPump {
   }
 
   /**
-   * As `client`. The thread starts after the first byte of TLS: whoever only connects costs none.
+   * As `client`. The thread starts after a client's first word of TLS: whoever says less costs none.
    *
    * @param awaitTurn calls `begin`, now or later.
    */
@@ -67,8 +67,12 @@ export class TlsPump {
     awaitTurn: (thread: HandshakeThread) => void,
   ): TlsPump {
     const pump = new TlsPump(connection);
-    connection.once('data', (early: Buffer) => {
-      if (early[0] !== TLS_HANDSHAKE) {
+    let early = Buffer.alloc(0);
+    connection.on('data', (chunk: Buffer) => {
+      early = Buffer.concat([early, chunk]);
+      const hello = lookAtHello(early);
+      if (hello === 'part') return;
+      if (hello === 'none') {
         pump.destroy(new ChannelError('ERR_TLS', 'the other side does not speak TLS'));
         return;
       }
