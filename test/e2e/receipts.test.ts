@@ -75,10 +75,17 @@ test('each side writes a signed receipt, which a command verifies and a change d
     expect(good).toMatchObject({ code: 0, stderr: '' });
     expect(good.stdout).toContain(`migration ${id}: completed`);
     const text = await readFile(file, 'utf8');
-    await writeFile(file, text.replace('"owner": "destination"', '"owner": "source"'));
-    const bad = await GodwitCommand.run('receipt', 'verify', file, '--key', pub, '--json');
-    expect(bad.code).toBe(1);
-    expect(JSON.parse(bad.stdout)).toEqual({ verified: false, why: 'it is not what was signed' });
+    const signed = '"owner": "destination"';
+    const both = `"owner": "source", ${signed}`;
+    for (const [changed, why] of [
+      ['"owner": "source"', 'it is not what was signed'],
+      [both, 'it says a name twice, and what it means depends on who reads it'],
+    ] as const) {
+      await writeFile(file, text.replace(signed, changed));
+      const bad = await GodwitCommand.run('receipt', 'verify', file, '--key', pub, '--json');
+      expect(bad.code).toBe(1);
+      expect(JSON.parse(bad.stdout)).toEqual({ verified: false, why });
+    }
   }
 });
 

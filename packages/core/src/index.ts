@@ -70,6 +70,7 @@ export type { DirtyLook, PageCounts } from './threads/dirty-rate-api.ts';
 export type { LinkSample } from './threads/probe-api.ts';
 export type { SwitchoverReady } from './migration/switchover-ack.ts';
 export type { Receipt } from './receipt/receipt.ts';
+export { repeatsName } from './receipt/repeated-names.ts';
 export {
   checkKey,
   reasonToDoubt,

@@ -4,6 +4,7 @@ import { parameterDefaults } from '../src/parameters.ts';
 import { canonicalJson } from '../src/receipt/canonical-json.ts';
 import { MigrationRecord } from '../src/receipt/migration-record.ts';
 import type { Receipt } from '../src/receipt/receipt.ts';
+import { repeatsName } from '../src/receipt/repeated-names.ts';
 import { reasonToDoubt, signReceipt } from '../src/receipt/signed-receipt.ts';
 
 const facts = {
@@ -82,6 +83,34 @@ test('a signed receipt holds after any JSON tool, and not after a change', () =>
   const forged = signReceipt(receipt, others.privateKey);
   const claimed = { ...forged.signature, key: signature?.key };
   expect(reasonToDoubt({ receipt, signature: claimed }, ours.publicKey)).toMatch(/not what was/);
+});
+
+test('nothing may be added that was not signed, nor the signature be written otherwise', () => {
+  const { receipt, signature } = signReceipt(receiptOf('setup', 'completed')!, ours.privateKey);
+  const { value } = signature!;
+  const doubt = (document: unknown): string | undefined => reasonToDoubt(document, ours.publicKey);
+  expect(doubt({ receipt, signature })).toBeUndefined();
+  expect(doubt({ receipt, signature, outcome: 'failed' })).toMatch(/'outcome' is beside/);
+  expect(doubt({ receipt, signature: { ...signature, by: 'A' } })).toMatch(/'by' is beside/);
+  for (const other of [` ${value}`, `${value}!`, value.replace(/=*$/, '')]) {
+    expect(doubt({ receipt, signature: { ...signature, value: other } })).toMatch(/not base64/);
+  }
+});
+
+test('a document that is deeper than any receipt is none', () => {
+  const { receipt, signature } = signReceipt(receiptOf('setup', 'completed')!, ours.privateKey);
+  const deep: unknown = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+  const document = { receipt: { ...receipt, addresses: deep }, signature };
+  expect(reasonToDoubt(document, ours.publicKey)).toMatch(/no receipt/);
+});
+
+test.each([
+  ['{"a": 1, "b": [{"a": 2}, ":", "\\":"]}', false],
+  ['{"a": 1, "a": 1}', true],
+  ['{"a": {"b": [{"c": 1, "\\u0063": 2}]}}', true],
+  ['{"__proto__": 1, "b": {}}', false],
+])('%s says a name twice: %s', (text, isTwice) => {
+  expect(repeatsName(text)).toBe(isTwice);
 });
 
 test('only keys of ed25519 sign', () => {

@@ -1,17 +1,11 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 
-import {
-  distinguishedName,
-  formatAddress,
-  type ListenSecurity,
-  parseAddress,
-  serverOptions,
-} from '@godwit/transport';
+import { formatAddress, type ListenSecurity, parseAddress } from '@godwit/transport';
 
 import { bind } from './bind.ts';
 import { messageOf, QmpSocketError } from './errors.ts';
+import { createDoor } from './tls-door.ts';
 import { listenOnPath } from './unix-listener.ts';
 
 /** Connections at once on one address; more are closed as they come. */
@@ -45,7 +39,6 @@ export async function listenOn(
 ): Promise<Listener> {
   const parsed = parseAddress(address);
   const server = newServer(options.security, (socket) => onSocket(socket, parsed.type));
-  server.maxConnections = CLIENTS_MAX;
   if (parsed.type === 'unix') {
     const removeFile = await listenOnPath(server, parsed.path);
     return { address, stop: () => stop(server, removeFile) };
@@ -71,21 +64,9 @@ function newServer(
   security: ListenSecurity | undefined,
   onSocket: (socket: Socket) => void,
 ): Server {
-  const options = { allowHalfOpen: true, noDelay: true };
-  if (security === undefined) return createServer(options, onSocket);
-  const users = new WeakMap<TLSSocket, string>();
-  const { isAuthorized, credentials } = security;
-  const tls = serverOptions(credentials, (user, socket) => users.set(socket, user));
-  const server = createTlsServer({ ...options, ...tls }, (socket) => {
-    const subject = socket.authorized ? socket.getPeerX509Certificate()?.subject : undefined;
-    const identity = subject === undefined ? users.get(socket) : distinguishedName(subject);
-    const mayEnter =
-      isAuthorized === undefined || (identity !== undefined && isAuthorized(identity));
-    if (mayEnter) onSocket(socket);
-    else socket.destroy();
-  });
-  // Whoever fails the handshake is gone; Node has ended the connection.
-  server.on('tlsClientError', (_error, socket) => void socket.destroy());
+  if (security !== undefined) return createDoor(security, CLIENTS_MAX, onSocket);
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, onSocket);
+  server.maxConnections = CLIENTS_MAX;
   return server;
 }
 

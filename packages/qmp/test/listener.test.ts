@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { createConnection, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { QmpClient } from '../src/client.ts';
+import { CLIENTS_MAX } from '../src/listener.ts';
 import { QmpServer } from '../src/server.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -131,6 +132,25 @@ test('QMP over TLS takes whoever has the key, and nobody else', async () => {
   await expect(QmpClient.connect(address, { timeoutMillis: 200 })).rejects.toThrow(/QMP at/);
   await using client = await connect(keys.qemu);
   expect(await client.execute('query-version')).toHaveProperty('qemu');
+});
+
+test('strangers at a port with TLS, however many they are, keep nobody out who has the key', async () => {
+  const psk = { type: 'psk', username: 'qemu', keys: { qemu: '00'.repeat(16) } } as const;
+  const credentials = { ...psk, endpoint: 'server' } as const;
+  const address = await server.listen('tcp:127.0.0.1:0', { security: { credentials } });
+  const port = Number(address.split(':').at(-1));
+  const strangers = Array.from({ length: 3 * CLIENTS_MAX }, () =>
+    createConnection({ host: '127.0.0.1', port }),
+  );
+  try {
+    for (const stranger of strangers) stranger.on('error', () => undefined); // some are thrown out
+    for (const stranger of strangers) if (stranger.connecting) await once(stranger, 'connect');
+    const security = { credentials: { ...psk, endpoint: 'client' }, hostname: undefined } as const;
+    await using client = await QmpClient.connect(address, { security });
+    expect(await client.execute('query-version')).toHaveProperty('qemu');
+  } finally {
+    for (const stranger of strangers) stranger.destroy();
+  }
 });
 
 test('a port that is taken is told', async () => {

@@ -8,6 +8,8 @@ interface Carrier {
   limitUnsent(byteLength: number): void;
   limitUnread(byteLength: number): void;
   limitSilence(millis: number): void;
+  /** The descriptor is closed: what was written may still leave, a peer that takes nothing is not waited for. */
+  letGo(): void;
   /** Resolves when all of it is closed. */
   readonly ended: Promise<void>;
 }
@@ -76,6 +78,7 @@ export class Channel implements Disposable {
     shutdownSocket(this.descriptor, 'both');
     this.#closed = true;
     closeDescriptor(this.descriptor);
+    this.#carrier?.letGo();
   }
 
   [Symbol.dispose](): void {

@@ -45,11 +45,12 @@ export {
 } from './framing/probe-word.ts';
 export { deflatePages, inflatePages } from './framing/zlib-pages.ts';
 export { type Admission, Listener, type ListenOptions } from './listen.ts';
+export { PendingOpenings } from './pending-openings.ts';
 export { isSameMigration, newSession, type Session } from './session.ts';
 export { loadPsk, loadX509, type X509Files } from './tls/credential-files.ts';
-export { distinguishedName } from './tls/distinguished-name.ts';
 export { explainHandshake } from './tls/explain-tls.ts';
-export { clientOptions, serverOptions } from './tls/tls-options.ts';
+export { shakeHands } from './tls/handshake.ts';
+export { clientOptions } from './tls/tls-options.ts';
 export { type SecurityObject, SecurityObjects } from './tls/security-objects.ts';
 export type {
   DialSecurity,

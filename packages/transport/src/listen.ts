@@ -16,9 +16,10 @@ import {
   PROTOCOL_VERSION,
 } from './framing/opening.ts';
 import { OpeningAttempt } from './opening-attempt.ts';
-import { HANDSHAKES_MAX, PendingOpenings } from './pending-openings.ts';
+import { PendingOpenings } from './pending-openings.ts';
 import { answerProof, helloProof, isSameProof, type Session } from './session.ts';
 import type { ListenSecurity } from './tls/credentials.ts';
+import { HandshakeTurns } from './tls/handshake-turns.ts';
 import { TlsPump } from './tls/pump.ts';
 
 /** What the owner of the session says to a hello, before its proof is checked. */
@@ -47,7 +48,7 @@ export class Listener {
   readonly #server: Server;
   readonly #options: ListenOptions;
   readonly #pending = new PendingOpenings();
-  readonly #handshakes = new PendingOpenings(HANDSHAKES_MAX);
+  readonly #handshakes = new HandshakeTurns();
   /** With the port that the system chose, where the caller gave 0. */
   readonly address: Address;
 
@@ -96,14 +97,15 @@ export class Listener {
     }, timeoutMillis);
     try {
       await this.#open(opening, await this.#secure(opening, socket, from));
+      this.#handshakes.opened(opening);
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
+      this.#handshakes.givenUp(opening);
       opening.destroy(error);
       this.#options.onRefused?.(error);
     } finally {
       clearTimeout(timer);
       this.#pending.delete(opening, from);
-      this.#handshakes.delete(opening, from);
     }
   }
 
@@ -111,8 +113,8 @@ export class Listener {
   async #secure(attempt: OpeningAttempt, socket: Socket, from: string): Promise<Socket> {
     const security = this.#options.security?.();
     if (security === undefined) return socket;
-    const pump = TlsPump.server(socket, security.credentials, () => {
-      this.#handshakes.add(attempt, from);
+    const pump = TlsPump.server(socket, security.credentials, (thread) => {
+      this.#handshakes.ask(attempt, from, thread);
     });
     const inside = await attempt.secure(pump);
     const { isAuthorized } = security;
@@ -133,7 +135,7 @@ export class Listener {
     if ('refuse' in admission) {
       const { refuse, epoch, reason } = admission;
       const proof = new Uint8Array(PROOF_BYTES);
-      opening.end(encodeAnswer({ status: refuse, epoch, proof, reason }));
+      attempt.end(opening, encodeAnswer({ status: refuse, epoch, proof, reason }));
       throw new ChannelError('ERR_REFUSED', `a connection was refused (${refuse}): ${reason}`);
     }
     const subject = { ...hello, greetingNonce, helloNonce: hello.nonce };

@@ -36,6 +36,12 @@ export class OpeningAttempt {
     return opening;
   }
 
+  /** Says the last words and ends by itself: over TLS they are still to be encrypted when this returns. */
+  end(opening: OpeningSocket, lastWords: Uint8Array): void {
+    opening.end(lastWords);
+    this.#enter({ destroy: () => undefined });
+  }
+
   destroy(reason: ChannelError): void {
     this.#destroyed ??= reason;
     this.#stage.destroy(reason);

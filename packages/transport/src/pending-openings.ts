@@ -6,9 +6,6 @@ import { ChannelError } from './errors.ts';
  */
 export const PENDING_MAX = 512;
 
-/** With TLS each opening is a thread from its first byte on; the session's own peer has one or two under way. */
-export const HANDSHAKES_MAX = 32;
-
 interface Opening {
   destroy(reason: ChannelError): void;
 }

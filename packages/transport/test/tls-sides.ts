@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
+import { Duplex } from 'node:stream';
+import { connect } from 'node:tls';
 import {
   Authority,
   CLIENT_SUBJECT,
@@ -12,7 +14,9 @@ import { parseAddress } from '../src/address.ts';
 import type { DialOptions } from '../src/dial.ts';
 import { loadPsk, loadX509 } from '../src/tls/credential-files.ts';
 import type { ListenSecurity, TlsCredentials } from '../src/tls/credentials.ts';
+import { clientOptions } from '../src/tls/tls-options.ts';
 import { Destination, newPath } from './openings.ts';
+import { until } from './resources.ts';
 
 export const loopback = parseAddress('tcp:127.0.0.1:0');
 export const KEY = randomBytes(32).toString('hex');
@@ -54,6 +58,23 @@ export async function secureDestination(
 
 export function securely(credentials: TlsCredentials, hostname?: string): Partial<DialOptions> {
   return { security: { credentials, hostname } };
+}
+
+/** What a client with a key says first: who says no more leaves the handshake hanging. */
+export async function clientHello(): Promise<Buffer> {
+  const said: Buffer[] = [];
+  const carrier = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      said.push(chunk);
+      done();
+    },
+  });
+  const socket = connect({ ...clientOptions(await psk('client', KEY), ''), socket: carrier });
+  socket.on('error', () => undefined);
+  await until('a first word of TLS', () => said.length > 0);
+  socket.destroy();
+  return Buffer.concat(said);
 }
 
 function newDirectory(): string {

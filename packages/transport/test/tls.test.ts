@@ -15,7 +15,7 @@ import {
   rawServer,
 } from './openings.ts';
 import { buffer, socketCount, until, within } from './resources.ts';
-import { KEY, loopback, psk, secureDestination, securely, x509 } from './tls-sides.ts';
+import { clientHello, KEY, loopback, psk, secureDestination, securely, x509 } from './tls-sides.ts';
 
 describe.each(addressKinds)('over %s', (_kind, address) => {
   test('a channel carries the same bytes through TLS, both ways', async () => {
@@ -96,7 +96,7 @@ test('a handshake that hangs at the listener ends when time is over', async () =
   const destination = await secureDestination({ credentials: await x509('server') }, 300);
   const socket = await rawClient(destination.address);
   socket.resume();
-  socket.write(Buffer.from('160301020001', 'hex'));
+  socket.write(await clientHello());
   await within('the end', once(socket, 'close'));
   expect((await destination.refused.take()).code).toBe('ERR_TIMEOUT');
 });

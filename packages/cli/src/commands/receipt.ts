@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import { reasonToDoubt, type SignedReceipt } from '@godwit/core';
+import { reasonToDoubt, repeatsName, type SignedReceipt } from '@godwit/core';
 import type { Command } from 'commander';
 
 import { messageOf, UsageError } from '../errors.ts';
@@ -40,8 +40,9 @@ function verifyReceipt(file: string, options: VerifyOptions): void {
   const { key } = options;
   const json = options.json === true;
   const publicKey = readKey(key, 'public');
-  const document = readDocument(file);
-  const why = reasonToDoubt(document, publicKey);
+  const { text, document } = readDocument(file);
+  const twice = 'it says a name twice, and what it means depends on who reads it';
+  const why = reasonToDoubt(document, publicKey) ?? (repeatsName(text) ? twice : undefined);
   if (why !== undefined) {
     if (json) console.log(JSON.stringify({ verified: false, why }));
     throw new Error(`${file}: ${why}`);
@@ -53,9 +54,10 @@ function verifyReceipt(file: string, options: VerifyOptions): void {
   console.log(`migration ${migration}: ${outcome} at ${ended}; the guest is the ${owner}'s`);
 }
 
-function readDocument(file: string): unknown {
+function readDocument(file: string): { text: string; document: unknown } {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'));
+    const text = readFileSync(file, 'utf8');
+    return { text, document: JSON.parse(text) };
   } catch (error) {
     throw new UsageError(`cannot read '${file}': ${messageOf(error)}`, { cause: error });
   }

@@ -17,6 +17,9 @@ export interface ReceiptSignature {
   readonly value: string;
 }
 
+/** Of objects and arrays in each other: deeper than any receipt, and nothing to run out of stack for. */
+const DEPTH_MAX = 32;
+
 /** @param key private. @throws {MigrationError} `ERR_ARGUMENT`: not an ed25519 key. */
 export function signReceipt(receipt: Receipt, key: KeyObject): SignedReceipt {
   checkKey(key, 'private');
@@ -32,13 +35,22 @@ export function signReceipt(receipt: Receipt, key: KeyObject): SignedReceipt {
 export function reasonToDoubt(document: unknown, key: KeyObject): string | undefined {
   checkKey(key, 'public');
   if (!isObject(document) || !isObject(document['receipt'])) return 'it is no receipt';
-  const { receipt, signature } = document;
+  const { receipt, signature, ...unsigned } = document;
+  if (!isWithin(receipt, DEPTH_MAX)) return 'it is no receipt';
   if (!isObject(signature)) return 'it is not signed';
-  const { algorithm, value } = signature;
+  const { algorithm, value, key: signer, ...more } = signature;
   if (algorithm !== 'ed25519' || typeof value !== 'string') return 'its signature is not ed25519';
-  if (signature['key'] !== fingerprint(key)) return 'another key has signed it';
-  const isGood = verify(null, bytesOf(receipt), key, Buffer.from(value, 'base64'));
-  return isGood ? undefined : 'it is not what was signed';
+  if (signer !== fingerprint(key)) return 'another key has signed it';
+  const [name] = Object.keys({ ...unsigned, ...more });
+  if (name !== undefined) return `'${name}' is beside what was signed`;
+  const bytes = Buffer.from(value, 'base64');
+  if (bytes.toString('base64') !== value) return 'its signature is not base64';
+  return verify(null, bytesOf(receipt), key, bytes) ? undefined : 'it is not what was signed';
+}
+
+function isWithin(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((member) => isWithin(member, depth - 1));
 }
 
 /** @throws {MigrationError} `ERR_ARGUMENT`. */

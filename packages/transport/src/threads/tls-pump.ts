@@ -21,6 +21,7 @@ const LINGER_MILLIS = 1000;
 
 const data = workerData as PumpData;
 const options = { highWaterMark: WAITING_BYTES };
+tell({ type: 'begun' });
 const carrier = new Socket({ fd: data.wire, ...options });
 carrier.on('error', () => undefined); // the TLS socket over it tells
 const inner = new Socket({ fd: data.inner, ...options });
@@ -50,6 +51,20 @@ function join(secured: TLSSocket): void {
   });
   inner.once('end', () => endSecured(secured));
   inner.once('close', () => endSecured(secured));
+  parentPort?.once('message', () => expectProgress(secured)); // whoever used the inside has closed it
+  parentPort?.unref();
+}
+
+/**
+ * While the other side takes nothing, nothing is read from the inside either, and its end would never be
+ * seen: who has stopped to read must not keep this thread.
+ */
+function expectProgress(secured: TLSSocket): void {
+  let before = secured.bytesWritten;
+  setInterval(() => {
+    if (secured.bytesWritten === before) secured.destroy();
+    before = secured.bytesWritten;
+  }, LINGER_MILLIS).unref(); // the connection may be closed already
 }
 
 /** The rest of what was written leaves, and what still comes is let go of, until the other side ends too. */

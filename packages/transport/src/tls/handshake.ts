@@ -5,6 +5,8 @@ import { explainCode, explainHandshake, HANDSHAKE_ENDED } from './explain-tls.ts
 import { clientOptions, serverOptions } from './tls-options.ts';
 import type { PumpData } from './pump-api.ts';
 
+type HandshakeData = Pick<PumpData, 'credentials' | 'hostname'>;
+
 /** The handshake is done, and the other side is who it must be. */
 export interface Secured {
   readonly socket: TLSSocket;
@@ -17,13 +19,16 @@ export interface Secured {
  *
  * @throws {Error} why not, in words. The carrier is the caller's to destroy.
  */
-export async function shakeHands(carrier: Socket, data: PumpData): Promise<Secured> {
+export async function shakeHands(carrier: Socket, data: HandshakeData): Promise<Secured> {
   return data.credentials.endpoint === 'client'
     ? await asClient(carrier, data)
     : await asServer(carrier, data);
 }
 
-async function asClient(carrier: Socket, { credentials, hostname }: PumpData): Promise<Secured> {
+async function asClient(
+  carrier: Socket,
+  { credentials, hostname }: HandshakeData,
+): Promise<Secured> {
   return await new Promise<Secured>((resolve, reject) => {
     const socket = connect({ ...clientOptions(credentials, hostname), socket: carrier });
     const fail = (error: Error): void => reject(new Error(explainHandshake(error)));
@@ -36,7 +41,7 @@ async function asClient(carrier: Socket, { credentials, hostname }: PumpData): P
   });
 }
 
-async function asServer(carrier: Socket, { credentials }: PumpData): Promise<Secured> {
+async function asServer(carrier: Socket, { credentials }: HandshakeData): Promise<Secured> {
   return await new Promise<Secured>((resolve, reject) => {
     let username: string | undefined;
     const server = createServer(serverOptions(credentials, (name) => (username = name)));

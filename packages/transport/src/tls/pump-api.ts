@@ -1,6 +1,6 @@
 import type { TlsCredentials } from './credentials.ts';
 
-/** What a pump is begun with. The descriptors are its own from then on. */
+/** What a pump is begun with. The descriptors are its own once it has said `begun`. */
 export interface PumpData {
   /** A connected socket that TLS goes over. */
   readonly wire: number;
@@ -14,6 +14,8 @@ export interface PumpData {
 }
 
 export type PumpMessage =
+  /** First of all: the descriptors are the thread's from here on. One that never says so has died before. */
+  | { readonly type: 'begun' }
   /**
    * Once, when the handshake is done: who the other side has proved to be, by distinguished name or
    * user name, if it had to.

@@ -1,13 +1,14 @@
-import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { closeDescriptor, duplicateDescriptor, shutdownSocket, socketPair } from '@godwit/posix';
+import { hasPeerLeft } from '../channel-io.ts';
 import { ChannelError } from '../errors.ts';
-import { TLS_HANDSHAKE } from '../opening-socket.ts';
 import { descriptorOf } from '../socket-descriptor.ts';
 import { limitSilence, limitUnread, limitUnsent } from '../socket-limits.ts';
+import { lookAtHello } from './client-hello.ts';
 import type { TlsCredentials } from './credentials.ts';
+import type { HandshakeThread } from './handshake-turns.ts';
 import type { PumpData, PumpMessage } from './pump-api.ts';
 
 /** What is inside of a TLS connection, once both sides have accepted each other. */
@@ -33,6 +34,9 @@ export class TlsPump {
   readonly ended: Promise<void>;
   /** Why the connection ended, if it was not in good order. */
   reason: string | undefined;
+  /** The thread is there. */
+  readonly #begun: Promise<void>;
+  #tellBegun: () => void = () => undefined;
   readonly #secured: Promise<Inside>;
   #succeed: (inside: Inside) => void = () => undefined;
   #fail: (error: ChannelError) => void = () => undefined;
@@ -40,29 +44,44 @@ export class TlsPump {
   /** Until the thread has it. */
   #connection: Socket | undefined;
   #inside: Socket | undefined;
-  /** The thread's socket, for its options and its end; -1 without. */
+  #worker: Worker | undefined;
+  /** The connection, once it is taken over: for the thread, for its options and its end; -1 without. */
   #wire = -1;
 
   /** @param connection established, and nothing read from it; the pump's from here on. */
   static client(connection: Socket, credentials: TlsCredentials, hostname: string): TlsPump {
     const pump = new TlsPump(connection);
+    pump.#take(connection);
     pump.#start({ credentials, hostname });
     return pump;
   }
 
-  /** As `client`. The thread starts with the first byte of TLS: whoever only connects costs none. */
+  /**
+   * As `client`. The thread starts after a client's first word of TLS: whoever says less costs none.
+   *
+   * @param awaitTurn calls `begin`, now or later.
+   */
   static server(
     connection: Socket,
     credentials: TlsCredentials,
-    onStart: () => void = () => undefined,
+    awaitTurn: (thread: HandshakeThread) => void,
   ): TlsPump {
     const pump = new TlsPump(connection);
-    connection.once('data', (early: Buffer) => {
-      if (early[0] === TLS_HANDSHAKE) {
-        onStart();
-        return pump.#start({ credentials, hostname: '', early });
+    let early = Buffer.alloc(0);
+    connection.on('data', (chunk: Buffer) => {
+      early = Buffer.concat([early, chunk]);
+      const hello = lookAtHello(early);
+      if (hello === 'part') return;
+      if (hello === 'none') {
+        pump.destroy(new ChannelError('ERR_TLS', 'the other side does not speak TLS'));
+        return;
       }
-      pump.destroy(new ChannelError('ERR_TLS', 'the other side does not speak TLS'));
+      pump.#take(connection);
+      awaitTurn({
+        begin: () => pump.#startUnlessGone({ credentials, hostname: '', early }),
+        begun: Promise.race([pump.#begun, pump.ended]),
+        ended: pump.ended,
+      });
     });
     return pump;
   }
@@ -74,6 +93,9 @@ export class TlsPump {
       this.#fail = reject;
     });
     this.#secured.catch(() => undefined); // told to whoever waits; nobody has to
+    this.#begun = new Promise((resolve) => {
+      this.#tellBegun = resolve;
+    });
     this.ended = new Promise((resolve) => {
       this.#tellEnd = resolve;
     });
@@ -99,7 +121,14 @@ export class TlsPump {
       this.#tellEnd();
     }
     this.#inside?.destroy();
-    if (this.#wire >= 0) shutdownSocket(this.#wire, 'both');
+    if (this.#wire < 0) return;
+    shutdownSocket(this.#wire, 'both');
+    if (this.#worker === undefined) this.#release(); // no thread will
+  }
+
+  /** The inside was closed by its last user: what was written leaves, for as long as the other side takes it. */
+  letGo(): void {
+    this.#worker?.postMessage('closed');
   }
 
   /** As of `Channel`: of what is behind the thread. */
@@ -116,21 +145,35 @@ export class TlsPump {
   }
 
   /** In one turn of the event loop with the last byte read: what comes after it is the thread's. */
-  #start(data: Omit<PumpData, 'wire' | 'inner'>): void {
-    const connection = this.#connection;
-    assert(connection !== undefined);
+  #take(connection: Socket): void {
     try {
-      const descriptors = takeOver(connection);
-      this.#wire = descriptors.own;
-      this.#inside = new Socket({ fd: descriptors.near });
-      this.#inside.on('error', () => undefined); // until whoever gets it listens; 'close' follows
-      this.#run({ ...data, wire: descriptors.wire, inner: descriptors.far }, this.#inside);
+      this.#wire = duplicateDescriptor(descriptorOf(connection));
       this.#connection = undefined;
     } catch (cause) {
-      const message = `the connection cannot be taken over: ${(cause as Error).message}`;
-      this.destroy(new ChannelError('ERR_CLOSED', message, { cause }));
+      this.destroy(notTaken(cause));
     } finally {
       connection.destroy();
+    }
+  }
+
+  /** A connection that has waited may have ended, or have been given up. */
+  #startUnlessGone(data: Omit<PumpData, 'wire' | 'inner'>): void {
+    if (this.#wire < 0) return;
+    if (!hasPeerLeft(this.#wire)) return this.#start(data);
+    this.destroy(new ChannelError('ERR_CLOSED', 'the other side closed the connection'));
+  }
+
+  #start(data: Omit<PumpData, 'wire' | 'inner'>): void {
+    if (this.#wire < 0) return; // it could not be taken over
+    let ends: Ends | undefined;
+    try {
+      ends = makeEnds(this.#wire);
+      this.#inside = new Socket({ fd: ends.near });
+      this.#inside.on('error', () => undefined); // until whoever gets it listens; 'close' follows
+      this.#run({ ...data, wire: ends.wire, inner: ends.far }, this.#inside);
+    } catch (cause) {
+      if (ends !== undefined) [ends.wire, ends.far].forEach(closeDescriptor);
+      this.destroy(notTaken(cause));
     }
   }
 
@@ -138,11 +181,18 @@ export class TlsPump {
     // Always the build: Workers cannot run TypeScript sources on Node 20.
     const file = require.resolve('#threads/tls-pump');
     const worker = new Worker(file, { workerData, name: 'tls-pump', execArgv: [] });
+    this.#worker = worker;
+    let hasBegun = false;
     const breaks = (reason: string): void => {
       this.reason ??= reason;
       this.#fail(new ChannelError('ERR_TLS', reason));
     };
     worker.on('message', (message: PumpMessage) => {
+      if (message.type === 'begun') {
+        hasBegun = true;
+        this.#tellBegun();
+        return;
+      }
       if (message.type === 'broken') return breaks(message.reason);
       const { identity } = message;
       this.#succeed({ socket, ...(identity === undefined ? {} : { identity }) });
@@ -150,35 +200,41 @@ export class TlsPump {
     worker.on('error', (error) => breaks(error.message));
     worker.on('exit', () => {
       this.#fail(new ChannelError('ERR_CLOSED', 'the connection ended during the handshake'));
-      closeDescriptor(this.#wire);
-      this.#wire = -1;
-      this.#tellEnd();
+      // A thread that could not begin, for want of descriptors or memory, has closed nothing.
+      if (!hasBegun) [workerData.wire, workerData.inner].forEach(closeDescriptor);
+      this.#release();
     });
+  }
+
+  #release(): void {
+    closeDescriptor(this.#wire);
+    this.#wire = -1;
+    this.#tellEnd();
   }
 }
 
-interface Descriptors {
-  /** Of the connection: the thread's, and one to set options with. */
+/** What a thread is begun with, and what stays. */
+interface Ends {
+  /** Of the connection: the thread's. */
   readonly wire: number;
-  readonly own: number;
   /** Of the pair: the user's end and the thread's. */
   readonly near: number;
   readonly far: number;
 }
 
 /** @throws {SystemError} no descriptor is left; then none was taken. */
-function takeOver(connection: Socket): Descriptors {
-  const taken: number[] = [];
+function makeEnds(connection: number): Ends {
+  const wire = duplicateDescriptor(connection);
   try {
-    const descriptor = descriptorOf(connection);
-    const wire = duplicateDescriptor(descriptor);
-    taken.push(wire);
-    const own = duplicateDescriptor(descriptor);
-    taken.push(own);
     const [near, far] = socketPair();
-    return { wire, own, near, far };
+    return { wire, near, far };
   } catch (error) {
-    for (const descriptor of taken) closeDescriptor(descriptor);
+    closeDescriptor(wire);
     throw error;
   }
+}
+
+function notTaken(cause: unknown): ChannelError {
+  const message = `the connection cannot be taken over: ${(cause as Error).message}`;
+  return new ChannelError('ERR_CLOSED', message, { cause });
 }
