@@ -4,12 +4,16 @@ import {
   type ControlType,
   controlTypes,
   encodeControl,
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
   FrameType,
   Listener,
+  sealFrame,
 } from '@godwit/transport';
 import { writeSync } from 'node:fs';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { capabilityDefaults } from '../src/capabilities.ts';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Capabilities, capabilityDefaults } from '../src/capabilities.ts';
 import { PageBitmap } from '../src/memory/page-bitmap.ts';
 import { proofOf } from '../src/memory/received-pages.ts';
 import { ControlInbox } from '../src/migration/control-inbox.ts';
@@ -29,7 +33,10 @@ const patient = { ...parameters, 'x-handshake-timeout': 30_000 };
 const keptForLater = new Set<ControlType>(['complete', 'switchover-ack']);
 
 /** A source that migrates to whoever `serve` is, link after link. */
-async function migrating(serve: (channel: Channel) => Promise<void>) {
+async function migrating(
+  serve: (channel: Channel) => Promise<void>,
+  wanted: Partial<Capabilities> = {},
+) {
   const guest = new QuietGuest(realRam([PAGES]), true);
   const path = `${newFolder('/tmp')}/fuzz`;
   let session: { migrationId: Uint8Array; secret: Uint8Array } | undefined;
@@ -50,7 +57,7 @@ async function migrating(serve: (channel: Channel) => Promise<void>) {
   onTestFinished(async () => await listener.close());
   const address: Address = { type: 'unix', path };
   const source = new SourceMigration(guest, {
-    capabilities: capabilityDefaults,
+    capabilities: { ...capabilityDefaults, ...wanted },
     parameters: patient,
   });
   return { source, guest, address };
@@ -142,4 +149,45 @@ test.each([...keptForLater])('%s a second time is refused', (type) => {
       : ({ t: 'switchover-ack' } as const);
   inbox.push(message);
   expect(() => inbox.push(message)).toThrow(`'${type}' came twice`);
+});
+
+/** Writes it without end, on a thread of its own. @returns how many bytes have been taken so far. */
+function flood({ descriptor }: Channel, bytes: Uint8Array): () => number {
+  const taken = new BigInt64Array(new SharedArrayBuffer(8));
+  const script = `
+    const { writeSync } = require('node:fs');
+    const { descriptor, bytes, taken } = require('node:worker_threads').workerData;
+    try {
+      for (;;) Atomics.add(taken, 0, BigInt(writeSync(descriptor, bytes)));
+    } catch {
+      // the source has left
+    }`;
+  const worker = new Worker(script, { eval: true, workerData: { descriptor, bytes, taken } });
+  onTestFinished(async () => void (await worker.terminate()));
+  return () => Number(Atomics.load(taken, 0));
+}
+
+test('pages said to be damaged, without end, fill their own socket and not our memory', async () => {
+  const resend = new Uint8Array(FRAME_HEADER_BYTES);
+  encodeFrameHeader(new DataView(resend.buffer), 0, FrameType.RESEND, 0, 0, 1, 0);
+  sealFrame(resend);
+  let taken: (() => number) | undefined;
+  const { source, address } = await migrating(
+    async (channel) => {
+      await hears(channel, 'start');
+      say(channel, encodeControl({ t: 'started' }));
+      taken = flood(channel, Buffer.concat(Array.from({ length: 1000 }, () => resend)));
+      for (;;) await readSome(channel);
+    },
+    { 'x-checksum': true },
+  );
+  source.start(address);
+  await vi.waitUntil(() => (taken?.() ?? 0) > 0, { timeout: 20_000 });
+  // Nobody takes what the return path tells: this thread is held up.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  const before = taken?.() ?? 0;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  expect((taken?.() ?? 0) - before).toBe(0);
+  source.cancel();
+  await source.ended;
 });

@@ -59,6 +59,7 @@ export class SourceLink implements AsyncDisposable {
     // Also while it does not read: what it does instead is to write, or to wait to.
     this.#watch.add('main', () => threads.returnPathCounters.get('reads'));
     threads.returnPath.onEvent = (event) => {
+      threads.control.takeOne();
       try {
         this.#receive(event);
       } catch (error) {

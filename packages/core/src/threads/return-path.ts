@@ -28,6 +28,9 @@ import { URGENT_SLICE_MICROS } from './priorities.ts';
 /** Requests are read as they come; a bitmap is read ahead in pieces of this. */
 const STAGING_BYTES = 64 * 1024;
 
+/** What may be told and not taken yet by the main thread: as much as that keeps of what it has not asked for. */
+const UNREAD_MAX = 16;
+
 const data = workerData as ReturnPathData;
 const limits = {
   pageBytes: data.blocks[0]?.pageBytes ?? 4096,
@@ -102,5 +105,6 @@ function answerHeartbeat(): void {
 }
 
 function report(event: ReturnPathEvent): void {
+  control.tellOne(event.type === 'bitmap' ? 1 : UNREAD_MAX); // of a bitmap's bytes one body at a time
   tell(event);
 }

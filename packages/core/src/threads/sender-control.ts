@@ -8,11 +8,14 @@ const REQUESTS_HEAD = 3;
 const REQUESTS_TAIL = 4;
 const NEXT_CHUNK = 5;
 const ZERO_PAGE_DETECTION = 6;
+const UNREAD = 7;
 /** An even number of words, so that the bandwidths are aligned. */
 const REQUESTS = 8;
 /** A power of two. */
 const REQUESTS_MAX = 1024;
 const BANDWIDTH_OFFSET = (REQUESTS + REQUESTS_MAX * 2) * 4;
+/** Upper bound of one sleep, so that a lost wake-up could never stall the return path. */
+const SLEEP_MILLIS_MAX = 1000;
 
 /** Which limit a transfer keeps. */
 export type Rate = 'precopy' | 'postcopy' | 'unlimited';
@@ -27,6 +30,7 @@ export type Rate = 'precopy' | 'postcopy' | 'unlimited';
  * | urgent descriptor | main, before the destination may ask | return-path |
  * | next chunk: how far the bulk of this transfer is | main, before a transfer; every sender, counting up | senders |
  * | zero-page-detection | main | senders, return-path, before each claim |
+ * | unread: what was told and not taken yet | return-path, counting up; main, counting down | return-path, which sleeps on it |
  * | requests: a ring of pages, not claimed; head | every sender, by exchange | return-path |
  * | tail and entries | return-path | ram-sender |
  * | bandwidths | main | ram-sender |
@@ -141,6 +145,27 @@ export class SenderControl {
       const found = Atomics.compareExchange(this.#words, REQUESTS_HEAD, head, head + 1);
       if (found === head) return request;
     }
+  }
+
+  /**
+   * The return-path's, before it tells the main thread something: waits while more is unread, so that a
+   * destination which says more than is listened to fills its own socket and not our memory.
+   *
+   * @param unreadMax with what is told now.
+   */
+  tellOne(unreadMax: number): void {
+    for (;;) {
+      const unread = Atomics.load(this.#words, UNREAD);
+      if (unread < unreadMax) break;
+      Atomics.wait(this.#words, UNREAD, unread, SLEEP_MILLIS_MAX);
+    }
+    Atomics.add(this.#words, UNREAD, 1);
+  }
+
+  /** The main thread's: it has taken what was told, also of a link that has ended. */
+  takeOne(): void {
+    Atomics.sub(this.#words, UNREAD, 1);
+    Atomics.notify(this.#words, UNREAD);
   }
 
   /** Forgets the requests of an old link; only while neither thread runs. */
