@@ -72,6 +72,28 @@ test('a limit that changes holds from the next look on', () => {
   expect(told).toHaveLength(1);
 });
 
+test('however long the limit was, another one is noticed within a second', () => {
+  let limit = 3_600_000;
+  const told: string[] = [];
+  const limits: number[] = [];
+  const linkWatch = new LinkWatch(
+    () => limit,
+    (reason) => told.push(reason.message),
+    (millis) => limits.push(millis),
+  );
+  linkWatch.add('main', () => 3);
+  linkWatch.begin();
+  vi.advanceTimersByTime(10_000);
+  expect(limits).toEqual([]);
+  limit = 60_000;
+  vi.advanceTimersByTime(1000);
+  expect(limits).toEqual([60_000]);
+  expect(told).toEqual([]);
+  limit = LIMIT_MILLIS; // it has been silent for longer
+  vi.advanceTimersByTime(1000);
+  expect(told).toEqual(['the link was silent for 1000 ms (main channel)']);
+});
+
 test('after the end nobody looks any more, nor begins to', () => {
   const told: string[] = [];
   const linkWatch = new LinkWatch(

@@ -129,6 +129,26 @@ test('a destination that falls silent is not waited for, whatever word it owes',
   expect(guest.running).toBe(true);
 });
 
+test('a limit of silence that is raised meanwhile holds for the kernel as well', async () => {
+  const ram = realRam([16_384]);
+  bytesOf(ram[0]).fill(7); // far more than a socket holds
+  const address = await listen(anyPort, startAndStall);
+  const beating = { ...parameters, 'x-heartbeat-interval': 100, 'x-link-timeout': 500 };
+  const source = new SourceMigration(new QuietGuest(ram, true), {
+    capabilities: capabilityDefaults,
+    parameters: beating,
+  });
+  let raisedMillis = Infinity;
+  source.on('status', (status) => {
+    if (status !== 'active') return;
+    source.setParameters({ ...beating, 'x-link-timeout': 4000 });
+    raisedMillis = performance.now();
+  });
+  source.start(address);
+  await source.ended;
+  expect(performance.now() - raisedMillis).toBeGreaterThan(3000);
+});
+
 test('a destination that fails while pages are sent is quoted', async () => {
   const guest = new QuietGuest(realRam([64]), true);
   const address = await listen(anyPort, async (channel) => {

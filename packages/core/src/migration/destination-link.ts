@@ -54,6 +54,7 @@ export class DestinationLink implements AsyncDisposable {
     this.#watch = new LinkWatch(
       () => this.#silenceMillis(),
       (reason) => this.drop(reason),
+      (millis) => this.#channels().forEach((channel) => channel.limitSilence(millis)),
     );
     threads.gate.openLink(placing);
     threads.fault.onEvent = (event) => this.drop(new ChannelError('ERR_CLOSED', event.message));

@@ -3,7 +3,9 @@ import type { Parameters } from '../parameters.ts';
 
 /** Looks at each channel within the time that it may be silent. */
 const LOOKS = 10;
-/** So many looks in a row find nothing: silence is noticed within the time, not after it. */
+/** And so often at least: the limit may be another one by then. */
+const LOOK_MILLIS_MAX = 1000;
+/** So many without a sign of life: silence is noticed within the time, not after it. */
 const SILENT_LOOKS = LOOKS - 1;
 
 /** @returns a number that changes with each sign of life; nothing: nobody waits for one now. */
@@ -13,33 +15,43 @@ interface Watched {
   readonly channel: string;
   readonly pulse: Pulse;
   before: number | undefined;
-  silentLooks: number;
+  silentMillis: number;
 }
 
 /**
- * Notices that a channel of a link has fallen silent. Time is counted in looks, not by the clock: a
+ * Notices that a channel of a link has fallen silent. Time is counted by looks, not by the clock: a
  * process that was itself stopped for a while, or a main thread that was held up, has not looked
  * meanwhile, and does not blame the peer for it.
  */
 export class LinkWatch {
   readonly #limitMillis: () => number;
   readonly #onSilent: (reason: ChannelError) => void;
+  readonly #onLimit: (millis: number) => void;
   readonly #watched: Watched[] = [];
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
+  /** As it was at the last look. */
+  #limit: number;
 
   /**
    * @param limitMillis how long a channel may bring nothing, as it is now.
    * @param onSilent called once, with what is the end of the link.
+   * @param onLimit told where it has become another, for whoever counts besides: the kernel.
    */
-  constructor(limitMillis: () => number, onSilent: (reason: ChannelError) => void) {
+  constructor(
+    limitMillis: () => number,
+    onSilent: (reason: ChannelError) => void,
+    onLimit: (millis: number) => void = () => undefined,
+  ) {
     this.#limitMillis = limitMillis;
+    this.#limit = limitMillis();
     this.#onSilent = onSilent;
+    this.#onLimit = onLimit;
   }
 
   /** From now on this channel as well, once the watch has begun. @param channel for the error. */
   add(channel: string, pulse: Pulse): void {
-    this.#watched.push({ channel, pulse, before: undefined, silentLooks: 0 });
+    this.#watched.push({ channel, pulse, before: undefined, silentMillis: 0 });
   }
 
   /** Both sides have agreed on heartbeats, and the peer's are on their way. */
@@ -53,21 +65,32 @@ export class LinkWatch {
   }
 
   #schedule(): void {
-    this.#timer = setTimeout(() => this.#look(), this.#limitMillis() / LOOKS);
+    this.#takeLimit();
+    const millis = Math.min(Math.ceil(this.#limit / LOOKS), LOOK_MILLIS_MAX);
+    this.#timer = setTimeout(() => this.#look(millis), millis);
   }
 
-  #look(): void {
+  #takeLimit(): void {
+    const millis = this.#limitMillis();
+    if (millis === this.#limit) return;
+    this.#limit = millis;
+    this.#onLimit(millis);
+  }
+
+  /** @param millis that it was waited for. */
+  #look(millis: number): void {
+    this.#takeLimit();
     for (const watched of this.#watched) {
       const now = watched.pulse();
       const isSilent = now !== undefined && now === watched.before;
-      watched.silentLooks = isSilent ? watched.silentLooks + 1 : 0;
+      watched.silentMillis = isSilent ? watched.silentMillis + millis : 0;
       watched.before = now;
     }
-    const silent = this.#watched.find(({ silentLooks }) => silentLooks >= SILENT_LOOKS);
+    const limit = this.#limit;
+    const silent = this.#watched.find((it) => it.silentMillis * LOOKS >= limit * SILENT_LOOKS);
     if (silent === undefined) return this.#schedule();
     this.end();
-    const millis = this.#limitMillis();
-    const message = `the link was silent for ${millis} ms (${silent.channel} channel)`;
+    const message = `the link was silent for ${limit} ms (${silent.channel} channel)`;
     this.#onSilent(new ChannelError('ERR_TIMEOUT', message));
   }
 }

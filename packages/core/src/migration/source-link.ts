@@ -55,6 +55,7 @@ export class SourceLink implements AsyncDisposable {
     this.#watch = new LinkWatch(
       () => this.#silenceMillis(),
       (reason) => this.drop(reason),
+      (millis) => this.#channels().forEach((channel) => channel.limitSilence(millis)),
     );
     // Also while it does not read: what it does instead is to write, or to wait to.
     this.#watch.add('main', () => threads.returnPathCounters.get('reads'));
