@@ -5,6 +5,7 @@ import { DestinationMigration } from '../src/migration/destination.ts';
 import type { DestinationOptions } from '../src/migration/destination-options.ts';
 import { SourceMigration } from '../src/migration/source.ts';
 import type { Parameters } from '../src/parameters.ts';
+import { type Commands, Thread } from '../src/threads/thread.ts';
 import { parameters, QuietGuest } from './hand-made-peer.ts';
 import { bytesOf, realRam } from './real-ram.ts';
 
@@ -84,4 +85,27 @@ test('a pause that comes while the link is being lost leaves the next attempt to
   spy.mockRestore();
   source.resume(address);
   await reaches(source, 'completed');
+});
+
+/** Until the test ends this thread is held up after each word to another one, as on a busy host. */
+function holdUp(millis: number): void {
+  // oxlint-disable-next-line typescript/unbound-method -- applied to a thread below
+  const { call } = Thread.prototype;
+  const spy = vi.spyOn(Thread.prototype, 'call');
+  onTestFinished(() => spy.mockRestore());
+  spy.mockImplementation(function (this: Thread<Commands, unknown>, command, argument) {
+    const answer = call.call(this, command, argument);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis);
+    return answer;
+  });
+}
+
+test('the first checked frame is checked, however long this thread is held up before it', async () => {
+  const beating = { ...parameters, 'x-heartbeat-interval': 10 };
+  const { source, destination, address } = await pair({ 'x-checksum': true }, beating);
+  holdUp(30); // heartbeats are due meanwhile
+  source.start(address);
+  await source.ended;
+  expect([source.error, destination.error]).toEqual([undefined, undefined]);
+  expect(source.status).toBe('completed');
 });

@@ -127,8 +127,7 @@ export class Conversation {
     status.move('setup', 'active');
     link.beat();
     const isChecked = hasCapability(start, 'x-checksum');
-    // In one step: nothing is written between the two.
-    await Promise.all([link.send({ t: 'started' }), ...(isChecked ? [link.seal()] : [])]);
+    await (isChecked ? link.sendAndSeal({ t: 'started' }) : link.send({ t: 'started' }));
     if (!hasCapability(start, 'switchover-ack')) return;
     void giveSwitchoverAck(link, switchoverReady, this.#over.signal); // whenever that is
   }

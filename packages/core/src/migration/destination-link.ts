@@ -114,9 +114,9 @@ export class DestinationLink implements AsyncDisposable {
     await this.#write(this.#threads.fault.call('write', frames));
   }
 
-  /** With `x-checksum`: what is written after what was given to write so far are checked frames. */
-  async seal(): Promise<void> {
-    await this.#write(this.#threads.fault.call('seal', undefined));
+  /** With `x-checksum`: what is written after this message are checked frames. */
+  async sendAndSeal(message: ControlMessage): Promise<void> {
+    await this.#write(this.#threads.fault.call('seal', [encodeControl(message)]));
   }
 
   /** Asks for the pages that arrived damaged, before anything that is sent after this. */

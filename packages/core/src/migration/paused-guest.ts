@@ -191,7 +191,7 @@ export class PausedGuest {
       if (sums !== undefined) threads.sums.restore(index, sums);
     }
     incoming.agree(left.capabilities);
-    if (threads.gate.checks) await threads.fault.call('seal', undefined);
+    if (threads.gate.checks) await threads.fault.call('seal', []);
     await threads.preparePostcopy();
     await threads.preparePageChannels(left.pageChannels);
     threads.gate.takesCompressed = left.takesCompressed;

@@ -16,7 +16,7 @@ export async function agree(context: SourceContext, uuid: string | undefined): P
   const caps = sharedCapabilities.filter((name) => capabilities[name]);
   const page = guest.ram[0]?.pageBytes ?? 0;
   const channels = threads.pageSenders.length;
-  const started = link.send({
+  const start = {
     t: 'start',
     page,
     blocks,
@@ -25,9 +25,8 @@ export async function agree(context: SourceContext, uuid: string | undefined): P
     ...(channels > 0 ? { channels } : {}),
     ...(threads.pageChannels.zlibLevel === undefined ? {} : { compression: 'zlib' }),
     ...(threads.heartbeatMillis === 0 ? {} : { heartbeat: threads.heartbeatMillis }),
-  });
-  // In one step: nothing is written between the two.
-  await Promise.all([started, ...(capabilities['x-checksum'] ? [link.seal()] : [])]);
+  } as const;
+  await (capabilities['x-checksum'] ? link.sendAndSeal(start) : link.send(start));
   await link.inbox.expect('started', handshake(context));
   link.beginWatch();
   // The first digest of a process takes milliseconds: not while the guest stands still.

@@ -124,9 +124,9 @@ export class SourceLink implements AsyncDisposable {
     await this.sendFrames(messages.map(encodeControl));
   }
 
-  /** With `x-checksum`: what is written after what was given to write so far are checked frames. */
-  async seal(): Promise<void> {
-    await this.#write(this.#threads.sender.call('seal', undefined));
+  /** With `x-checksum`: what is written after this message are checked frames. */
+  async sendAndSeal(message: ControlMessage): Promise<void> {
+    await this.#writeInTime(this.#threads.sender.call('seal', [encodeControl(message)]));
   }
 
   async sendFrames(frames: readonly Uint8Array[]): Promise<void> {

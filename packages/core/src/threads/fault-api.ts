@@ -30,8 +30,8 @@ export type FaultCommands = {
   beat: { argument: number; answer: void };
   /** Asks for every page that was asked for and has not come; and from now on for new ones. */
   serve: { argument: undefined; answer: void };
-  /** With `x-checksum`: the frames written from here on are checked ones. */
-  seal: { argument: undefined; answer: void };
+  /** With `x-checksum`: writes frames; those written after them, heartbeats as well, are checked ones. */
+  seal: { argument: readonly Uint8Array[]; answer: void };
   /** Asks for the pages that arrived damaged. */
   resend: { argument: undefined; answer: void };
   /** What each vCPU's thread has waited. */

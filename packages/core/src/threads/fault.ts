@@ -65,7 +65,8 @@ const handlers = {
   write(frames: readonly Uint8Array[]): void {
     for (const frame of frames) writeFrame(frame);
   },
-  seal(): void {
+  seal(last: readonly Uint8Array[]): void {
+    for (const frame of last) writeFrame(frame);
     heartbeat.seal();
     server.seals = true;
   },

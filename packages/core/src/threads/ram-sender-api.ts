@@ -95,6 +95,6 @@ export type RamSenderCommands = {
   /** Of each block, of a guest that stands still: `ramDigests`. */
   digest: { argument: undefined; answer: Uint8Array[] };
   write: { argument: readonly Uint8Array[]; answer: void };
-  /** With `x-checksum`: the frames written from here on are checked ones. */
-  seal: { argument: undefined; answer: void };
+  /** With `x-checksum`: writes frames; those written after them, heartbeats as well, are checked ones. */
+  seal: { argument: readonly Uint8Array[]; answer: void };
 };

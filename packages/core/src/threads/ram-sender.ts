@@ -107,7 +107,8 @@ serveThread<RamSenderCommands>({
   digest() {
     return ramDigests(blocks, present, beat);
   },
-  seal() {
+  seal(last) {
+    for (const frame of last) write(frame);
     heartbeat.seal();
     seals = true;
   },
