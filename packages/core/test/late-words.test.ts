@@ -109,3 +109,29 @@ test('the first checked frame is checked, however long this thread is held up be
   expect([source.error, destination.error]).toEqual([undefined, undefined]);
   expect(source.status).toBe('completed');
 });
+
+/** Until the test ends whoever gives a thread a connection is told that it is dead. */
+function killThreads(): void {
+  // oxlint-disable-next-line typescript/unbound-method -- applied to a thread below
+  const { call } = Thread.prototype;
+  onTestFinished(() => void (Thread.prototype.call = call));
+  // No spy: it would listen to what is returned, and nothing would be unhandled.
+  Thread.prototype.call = function (this: Thread<Commands, unknown>, command, argument) {
+    if (command === 'attach') return Promise.reject(new Error('the thread has ended'));
+    return call.call(this, command, argument);
+  };
+}
+
+test('a thread that died before it got its link ends the migration, and not the process', async () => {
+  const unhandled = vi.fn<() => void>();
+  process.on('unhandledRejection', unhandled);
+  onTestFinished(() => void process.off('unhandledRejection', unhandled));
+  const { guest, source, destination, address } = await pair({});
+  killThreads();
+  source.start(address);
+  await source.ended;
+  expect(source.status).toBe('failed');
+  expect(guest.running).toBe(true);
+  await vi.waitUntil(() => destination.error !== undefined, { timeout: 5000 });
+  expect(unhandled).not.toHaveBeenCalled();
+});

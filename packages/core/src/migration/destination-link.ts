@@ -59,6 +59,7 @@ export class DestinationLink implements AsyncDisposable {
     threads.gate.openLink(placing);
     threads.fault.onEvent = (event) => this.drop(new ChannelError('ERR_CLOSED', event.message));
     this.#writing = threads.fault.call('attach', main.descriptor);
+    this.#writing.catch((error: unknown) => this.drop(error as Error)); // of a thread that died
     this.#read(threads.receiver, main);
   }
 

@@ -71,7 +71,8 @@ export class SourceLink implements AsyncDisposable {
       () => this.drop(new ChannelError('ERR_CLOSED', 'the destination closed the connection')),
       (error: unknown) => this.drop(error as Error),
     );
-    void this.#write(this.#attach(threads.sender, main.descriptor));
+    // Of a thread that died the end of the link tells.
+    this.#write(this.#attach(threads.sender, main.descriptor)).catch(() => undefined);
   }
 
   /** The destination has read what was said first: its heartbeats come, where any were agreed on. */
