@@ -42,7 +42,6 @@ async function prove(carrier: Socket, security: ListenSecurity): Promise<Socket 
   const timer = setTimeout(() => carrier.destroy(), HANDSHAKE_MILLIS);
   try {
     const { socket, identity } = await shakeHands(carrier, { credentials, hostname: '' });
-    socket.on('error', () => undefined); // until whoever gets it listens
     if (isAuthorized === undefined) return socket;
     if (identity !== undefined && isAuthorized(identity)) return socket;
     socket.destroy();
