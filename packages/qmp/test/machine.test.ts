@@ -170,6 +170,19 @@ test('the state is looked at before the address is, as QEMU does', async () => {
   expect(await it.refusal('migrate', { ...bad, resume: true })).toContain('unknown migration');
 });
 
+test('a receipt tells the parameters as they were at the end, whatever is set later', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  for (const side of [source, destination]) {
+    await side.execute('migrate-set-parameters', { 'downtime-limit': 7 });
+    expect(await side.execute('x-query-migration-receipt')).toMatchObject({
+      receipt: { parameters: { 'downtime-limit': 300 } },
+    });
+  }
+});
+
 test('migrations are told of only where the events capability is on', async () => {
   await using pair = await openPair();
   const { source, destination, uri } = pair;
