@@ -80,6 +80,10 @@ test('a running migration refuses another and changes of capabilities, and can b
   await Promise.all([source.reaches('cancelled'), destination.reaches('failed')]);
   expect([await source.status(), await destination.status()]).toEqual(['running', 'inmigrate']);
   expect(destination.quits).toEqual([]);
+  const nowhere = { uri: 'unix:/nowhere/at/all' };
+  expect(await destination.refusal('migrate-incoming', nowhere)).toContain('cannot listen');
+  const told = { status: 'failed', 'error-desc': expect.stringContaining('cancelled') }; // as before
+  expect(await destination.execute('query-migrate')).toMatchObject(told);
   await source.execute('migrate-set-parameters', FAST);
   await destination.listen();
   await source.execute('migrate', { uri });

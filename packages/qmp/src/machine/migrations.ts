@@ -121,11 +121,14 @@ export class Migrations {
     const [blocked] = this.#blockers.look();
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
-    await this.#dismissIncoming();
+    // It may refuse this guest, which is nothing to the migration that came in.
     const outgoing = newOutgoing(this.#control.engineGuest(), this.settings, this.#options);
+    await this.#dismissIncoming();
     outgoing.on('status', (status) => {
-      // Also a guest that was paused all along, which the engine does not resume.
-      if (status === 'failed' || status === 'cancelled') this.#letGo();
+      if (status !== 'failed' && status !== 'cancelled') return;
+      // Also a guest that was paused all along, which the engine does not resume. That one cannot run any
+      // more is told by the guest; the migration is over either way.
+      this.#control.release().catch(() => undefined);
     });
     tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
     outgoing.on('status', (status) => {
@@ -190,7 +193,8 @@ export class Migrations {
    */
   async listen(address: Address, exitOnError: boolean): Promise<Address> {
     this.refuseListening();
-    await this.#incoming?.close();
+    const failed = this.#incoming;
+    await failed?.close();
     if (this.hasLeft) await this.#clear();
     const incoming = newIncoming(this.#control.engineGuest(), this.settings, this.#options);
     incoming.on('status', (status) => this.#incomingChanged(incoming, status, exitOnError));
@@ -201,7 +205,7 @@ export class Migrations {
       this.#owner.listening(bound);
       return bound;
     } catch (error) {
-      this.#incoming = undefined;
+      this.#incoming = failed; // it is still the last one, and there is a receipt of it
       await incoming.close();
       throw error;
     }
@@ -287,11 +291,6 @@ export class Migrations {
   /** As in QEMU only where the `events` capability of this process is on. */
   #tell(event: ToldEvent, data: object): void {
     if (this.settings.capabilities.events) this.#owner.tell(event, data);
-  }
-
-  #letGo(): void {
-    // That a guest cannot run any more is told by the guest; the migration is over either way.
-    this.#control.release().catch(() => undefined);
   }
 
   #refuseDuringOutgoing(): void {
