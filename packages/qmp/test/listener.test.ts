@@ -153,6 +153,20 @@ test('strangers at a port with TLS, however many they are, keep nobody out who h
   }
 });
 
+test('strangers at a port with TLS go when it is closed', { timeout: 5_000 }, async () => {
+  const psk = { type: 'psk', username: 'qemu', keys: { qemu: '00'.repeat(16) } } as const;
+  const credentials = { ...psk, endpoint: 'server' } as const;
+  const address = await server.listen('tcp:127.0.0.1:0', { security: { credentials } });
+  const stranger = createConnection({ host: '127.0.0.1', port: Number(address.split(':').at(-1)) });
+  await once(stranger, 'connect');
+  const closed = once(stranger.resume(), 'close');
+  // Whoever comes in after it was accepted before.
+  const security = { credentials: { ...psk, endpoint: 'client' }, hostname: undefined } as const;
+  await using _client = await QmpClient.connect(address, { security });
+  await server.close();
+  await expect(closed).resolves.toEqual([false]);
+});
+
 test('a client whose bytes are damaged on the way is gone, and leaves its place to others', async () => {
   const psk = { type: 'psk', username: 'qemu', keys: { qemu: '00'.repeat(16) } } as const;
   const credentials = { ...psk, endpoint: 'server' } as const;
