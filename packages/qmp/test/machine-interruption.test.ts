@@ -157,3 +157,13 @@ test('a stop that a page fault holds up is answered in time, and holds', async (
   await it.client.waitForEvent(({ event }) => event === 'STOP', { timeoutMillis: 5_000 });
   expect(await it.status()).toBe('paused');
 });
+
+test('a migration that has not begun when its process ends never does', async () => {
+  await using it = await MachineFixture.open();
+  const { migrations } = it.machine;
+  const begun = migrations.start({ type: 'unix', path: '/nowhere' });
+  begun.catch(() => undefined); // awaited below
+  await migrations.closeOutgoing();
+  await expect(begun).rejects.toThrow('the process ends');
+  expect(migrations.status).toBe('none');
+});

@@ -40,6 +40,8 @@ export class Migrations {
   /** One has brought the guest, and was dismissed. */
   #hasArrived = false;
   readonly #blockers: Blockers;
+  /** The process ends: no migration begins any more. */
+  #isClosed = false;
 
   constructor(control: RunControl, options: MigrationsOptions, owner: MigrationsOwner) {
     this.#control = control;
@@ -51,7 +53,10 @@ export class Migrations {
       onParameters: (parameters) => this.#outgoing?.setParameters(parameters),
     });
     this.dirtyRate = new DirtyRate(control.engineGuest().ram, {
-      settled: async () => await this.#lastEnded(),
+      settled: async () => {
+        // It tells its last status before its threads are gone.
+        if (!isRunning(this.#outgoing?.status ?? 'none')) await this.#outgoing?.ended;
+      },
       refuseIfUsed: () => this.#refuseIfMemoryIsUsed(),
     });
     this.#blockers = new Blockers(control.engineGuest().ram, () => {
@@ -121,9 +126,10 @@ export class Migrations {
     const [blocked] = this.#blockers.look();
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
-    // It may refuse this guest, which is nothing to the migration that came in.
+    await this.#incoming?.close(); // completed: it stayed only to tell its source so
+    if (this.#isClosed) throw refuse('the process ends');
     const outgoing = newOutgoing(this.#control.engineGuest(), this.settings, this.#options);
-    await this.#dismissIncoming();
+    this.#dismissIncoming();
     outgoing.on('status', (status) => {
       if (status !== 'failed' && status !== 'cancelled') return;
       // Also a guest that was paused all along, which the engine does not resume. That one cannot run any
@@ -231,6 +237,7 @@ export class Migrations {
    *   is here. Only the end of the process ends that.
    */
   async closeOutgoing(): Promise<void> {
+    this.#isClosed = true;
     await this.dirtyRate.hold(); // for good
     this.#outgoing?.cancel();
     await this.#outgoing?.ended;
@@ -241,24 +248,17 @@ export class Migrations {
     await this.#incoming?.close();
   }
 
-  /** A migration tells its last status before its threads are gone. */
-  async #lastEnded(): Promise<void> {
-    if (!isRunning(this.#outgoing?.status ?? 'none')) await this.#outgoing?.ended;
-  }
-
   #refuseIfMemoryIsUsed(): void {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
     if (this.#incoming !== undefined && isRunning(this.#incoming.status)) throw inProgress();
   }
 
-  /** Completed, it stayed only to tell its source so; and RAM has one migration at a time. */
-  async #dismissIncoming(): Promise<void> {
-    const arrived = this.#incoming;
+  /** RAM has one migration at a time. */
+  #dismissIncoming(): void {
     this.#isExpected = false;
-    this.#hasArrived ||= arrived !== undefined;
+    this.#hasArrived ||= this.#incoming !== undefined;
     this.#incoming = undefined;
-    await arrived?.close();
   }
 
   /** What the guest has left behind is nothing to the next one: a page that is not sent is zero. */
