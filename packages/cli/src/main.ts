@@ -2,9 +2,10 @@ import { CommanderError } from 'commander';
 
 import { exitCodes, messageOf, UsageError } from './errors.ts';
 import { createProgram } from './program.ts';
-import { endWithReader } from './readers.ts';
+import { endWithReader, goOnUnheard } from './readers.ts';
 
 endWithReader();
+goOnUnheard();
 
 try {
   await createProgram().parseAsync();

@@ -14,3 +14,8 @@ export function endWithReader(): void {
 export function goOnWithoutReader(): void {
   isNeeded = false;
 }
+
+/** What is said beside the result may go unheard: nothing ends because of that, least of all a guest. */
+export function goOnUnheard(): void {
+  process.stderr.on('error', () => undefined);
+}

@@ -88,6 +88,20 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s is a quit', async (signal) => {
   expect(existsSync(it.socket)).toBe(false);
 });
 
+test('a guest whose complaints nobody hears any more goes on', async () => {
+  using it = runGuest('unheard', '--receipt', join(directory, 'no', 'such', 'place'));
+  await it.ready();
+  it.child.stderr?.destroy();
+  await using client = await QmpClient.connect(it.qmp);
+  const capabilities = [{ capability: 'events', state: true }];
+  await client.execute('migrate-set-capabilities', { capabilities });
+  await client.execute('migrate', { uri: `unix:${directory}/nobody` }); // of which it has a receipt
+  await client.waitForEvent(({ data }) => data?.['status'] === 'failed', { timeoutMillis: 10_000 });
+  expect(await client.execute('query-status')).toMatchObject({ running: true });
+  await client.execute('quit'); // which waits for the receipt
+  expect(await it.ended).toMatchObject({ code: 0 });
+});
+
 test('a guest that waits for pages which never come ends all the same', async () => {
   using destination = runGuest('stuck', '--incoming', `unix:${join(directory, 'pages')}`);
   using source = runGuest('holds');

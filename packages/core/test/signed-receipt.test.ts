@@ -19,10 +19,10 @@ const facts = {
 };
 
 function receiptOf(...statuses: readonly string[]): Receipt | undefined {
-  const record = new MigrationRecord('source');
+  const record = new MigrationRecord('source', () => parameterDefaults);
   record.address('unix:/tmp/b.mig');
   for (const status of statuses) record.entered(status, new Error('the link broke'));
-  return record.receipt(facts, parameterDefaults);
+  return record.receipt(facts);
 }
 
 const ours = generateKeyPairSync('ed25519');

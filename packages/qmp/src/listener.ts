@@ -1,11 +1,11 @@
 import { lookup } from 'node:dns/promises';
-import { BlockList, createServer, type Server, type Socket } from 'node:net';
+import { BlockList, createServer, type Socket } from 'node:net';
 
 import { formatAddress, type ListenSecurity, parseAddress } from '@godwit/transport';
 
 import { bind } from './bind.ts';
 import { messageOf, QmpSocketError } from './errors.ts';
-import { createDoor } from './tls-door.ts';
+import { createDoor, type Door } from './tls-door.ts';
 import { listenOnPath } from './unix-listener.ts';
 
 /** Connections at once on one address; more are closed as they come. */
@@ -38,10 +38,11 @@ export async function listenOn(
   options: ListenOptions = {},
 ): Promise<Listener> {
   const parsed = parseAddress(address);
-  const server = newServer(options.security, (socket) => onSocket(socket, parsed.type));
+  const door = newDoor(options.security, (socket) => onSocket(socket, parsed.type));
+  const { server } = door;
   if (parsed.type === 'unix') {
     const removeFile = await listenOnPath(server, parsed.path);
-    return { address, stop: () => stop(server, removeFile) };
+    return { address, stop: () => stop(door, removeFile) };
   }
   const mayBeRemote = options.security !== undefined || options.insecure === true;
   const host = await resolveHost(parsed.host, address, mayBeRemote);
@@ -50,24 +51,22 @@ export async function listenOn(
   const port = typeof bound === 'object' && bound !== null ? bound.port : parsed.port;
   return {
     address: formatAddress({ type: 'tcp', host, port }),
-    stop: () => stop(server, () => Promise.resolve()),
+    stop: () => stop(door, () => Promise.resolve()),
   };
 }
 
-async function stop(server: Server, removeFile: () => Promise<void>): Promise<void> {
+async function stop(door: Door, removeFile: () => Promise<void>): Promise<void> {
   // Not its callback: that one waits for the connections, which are others' business.
-  server.close();
+  door.server.close();
+  door.close();
   await removeFile();
 }
 
-function newServer(
-  security: ListenSecurity | undefined,
-  onSocket: (socket: Socket) => void,
-): Server {
+function newDoor(security: ListenSecurity | undefined, onSocket: (socket: Socket) => void): Door {
   if (security !== undefined) return createDoor(security, CLIENTS_MAX, onSocket);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, onSocket);
   server.maxConnections = CLIENTS_MAX;
-  return server;
+  return { server, close: () => undefined };
 }
 
 /**

@@ -1,11 +1,17 @@
 import { createServer, type Server, type Socket } from 'node:net';
 
-import { type ListenSecurity, PendingOpenings, shakeHands } from '@godwit/transport';
+import { ChannelError, type ListenSecurity, PendingOpenings, shakeHands } from '@godwit/transport';
 
 /** Connections that have not proved yet who they are; one more drops the oldest of the address that has most. */
 export const STRANGERS_MAX = 64;
 /** Until one of them is dropped in any case. */
 const HANDSHAKE_MILLIS = 10_000;
+
+export interface Door {
+  readonly server: Server;
+  /** Whoever has not proved yet who they are has nobody to prove it to any more. */
+  close(): void;
+}
 
 /**
  * A server whose clients prove who they are before they count as clients: strangers who only connect
@@ -17,7 +23,7 @@ export function createDoor(
   security: ListenSecurity,
   clientsMax: number,
   onClient: (socket: Socket) => void,
-): Server {
+): Door {
   const strangers = new PendingOpenings(STRANGERS_MAX);
   let clients = 0;
   const enter = async (carrier: Socket): Promise<void> => {
@@ -32,7 +38,10 @@ export function createDoor(
     onClient(socket);
   };
   const options = { allowHalfOpen: true, noDelay: true };
-  return createServer(options, (carrier) => void enter(carrier));
+  return {
+    server: createServer(options, (carrier) => void enter(carrier)),
+    close: () => strangers.destroyAll(new ChannelError('ERR_ABORTED', 'the listener was closed')),
+  };
 }
 
 /** @returns nothing for who may not come in. */
@@ -42,7 +51,6 @@ async function prove(carrier: Socket, security: ListenSecurity): Promise<Socket 
   const timer = setTimeout(() => carrier.destroy(), HANDSHAKE_MILLIS);
   try {
     const { socket, identity } = await shakeHands(carrier, { credentials, hostname: '' });
-    socket.on('error', () => undefined); // until whoever gets it listens
     if (isAuthorized === undefined) return socket;
     if (identity !== undefined && isAuthorized(identity)) return socket;
     socket.destroy();

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createConnection, createServer, type Server } from 'node:net';
+import { type AddressInfo, createConnection, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -151,6 +151,41 @@ test('strangers at a port with TLS, however many they are, keep nobody out who h
   } finally {
     for (const stranger of strangers) stranger.destroy();
   }
+});
+
+test('strangers at a port with TLS go when it is closed', { timeout: 5_000 }, async () => {
+  const psk = { type: 'psk', username: 'qemu', keys: { qemu: '00'.repeat(16) } } as const;
+  const credentials = { ...psk, endpoint: 'server' } as const;
+  const address = await server.listen('tcp:127.0.0.1:0', { security: { credentials } });
+  const stranger = createConnection({ host: '127.0.0.1', port: Number(address.split(':').at(-1)) });
+  await once(stranger, 'connect');
+  const closed = once(stranger.resume(), 'close');
+  // Whoever comes in after it was accepted before.
+  const security = { credentials: { ...psk, endpoint: 'client' }, hostname: undefined } as const;
+  await using _client = await QmpClient.connect(address, { security });
+  await server.close();
+  await expect(closed).resolves.toEqual([false]);
+});
+
+test('a client whose bytes are damaged on the way is gone, and leaves its place to others', async () => {
+  const psk = { type: 'psk', username: 'qemu', keys: { qemu: '00'.repeat(16) } } as const;
+  const credentials = { ...psk, endpoint: 'server' } as const;
+  const address = await server.listen('tcp:127.0.0.1:0', { security: { credentials } });
+  const onward = createConnection({ host: '127.0.0.1', port: Number(address.split(':').at(-1)) });
+  onward.on('error', () => undefined); // it is ended in the middle
+  const relay = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.pipe(onward, { end: false }).pipe(socket);
+  }).listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  const { port } = relay.address() as AddressInfo;
+  const security = { credentials: { ...psk, endpoint: 'client' }, hostname: undefined } as const;
+  await using client = await QmpClient.connect(`tcp:127.0.0.1:${port}`, { security });
+  onward.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 32]), Buffer.alloc(32)])); // a record of TLS
+  // By the server alone: that of the client is not passed on.
+  await expect(once(onward, 'end')).resolves.toEqual([]);
+  relay.close();
+  await client.close();
 });
 
 test('a port that is taken is told', async () => {

@@ -80,6 +80,10 @@ test('a running migration refuses another and changes of capabilities, and can b
   await Promise.all([source.reaches('cancelled'), destination.reaches('failed')]);
   expect([await source.status(), await destination.status()]).toEqual(['running', 'inmigrate']);
   expect(destination.quits).toEqual([]);
+  const nowhere = { uri: 'unix:/nowhere/at/all' };
+  expect(await destination.refusal('migrate-incoming', nowhere)).toContain('cannot listen');
+  const told = { status: 'failed', 'error-desc': expect.stringContaining('cancelled') }; // as before
+  expect(await destination.execute('query-migrate')).toMatchObject(told);
   await source.execute('migrate-set-parameters', FAST);
   await destination.listen();
   await source.execute('migrate', { uri });
@@ -152,4 +156,14 @@ test('a stop that a page fault holds up is answered in time, and holds', async (
   pageArrives();
   await it.client.waitForEvent(({ event }) => event === 'STOP', { timeoutMillis: 5_000 });
   expect(await it.status()).toBe('paused');
+});
+
+test('a migration that has not begun when its process ends never does', async () => {
+  await using it = await MachineFixture.open();
+  const { migrations } = it.machine;
+  const begun = migrations.start({ type: 'unix', path: '/nowhere' });
+  begun.catch(() => undefined); // awaited below
+  await migrations.closeOutgoing();
+  await expect(begun).rejects.toThrow('the process ends');
+  expect(migrations.status).toBe('none');
 });

@@ -108,6 +108,20 @@ test('a guest that cannot be slowed down does not leave with auto-converge', asy
   await source.reaches('completed');
 });
 
+test('a way on that is refused leaves what is told of the way here', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  const capabilities = [{ capability: 'auto-converge', state: true }];
+  await destination.execute('migrate-set-capabilities', { capabilities });
+  expect(await destination.refusal('migrate', { uri })).toContain("'auto-converge'");
+  expect(await destination.execute('query-migrate')).toMatchObject({ status: 'completed' });
+  expect(await destination.execute('x-query-migration-receipt')).toMatchObject({
+    receipt: { outcome: 'completed' },
+  });
+});
+
 test('a parameter that is a switch is set and told as one', async () => {
   await using it = await MachineFixture.open();
   await it.execute('migrate-set-parameters', { 'cpu-throttle-tailslow': true });
@@ -168,6 +182,19 @@ test('the state is looked at before the address is, as QEMU does', async () => {
   expect(await it.refusal('migrate-incoming', bad)).toContain("'-incoming' was not specified");
   expect(await it.refusal('migrate-recover', bad)).toContain('when postcopy is paused');
   expect(await it.refusal('migrate', { ...bad, resume: true })).toContain('unknown migration');
+});
+
+test('a receipt tells the parameters as they were at the end, whatever is set later', async () => {
+  await using pair = await openPair();
+  const { source, destination, uri } = pair;
+  await source.execute('migrate', { uri });
+  await Promise.all([source.reaches('completed'), destination.reaches('completed')]);
+  for (const side of [source, destination]) {
+    await side.execute('migrate-set-parameters', { 'downtime-limit': 7 });
+    expect(await side.execute('x-query-migration-receipt')).toMatchObject({
+      receipt: { parameters: { 'downtime-limit': 300 } },
+    });
+  }
 });
 
 test('migrations are told of only where the events capability is on', async () => {

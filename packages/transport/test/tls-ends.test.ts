@@ -23,6 +23,7 @@ import { clientHello, KEY, psk, secureDestination, securely } from './tls-sides.
 
 vi.mock('@godwit/posix', { spy: true });
 vi.mock('node:worker_threads', { spy: true });
+const realPosix = await vi.importActual<typeof posix>('@godwit/posix');
 const { Worker: RealWorker } = await vi.importActual<typeof workerThreads>('node:worker_threads');
 
 test('the reason of a refusal leaves before the connection is ended', async () => {
@@ -70,6 +71,27 @@ test.each([
   await within('the end of the connection', once(client, 'close'));
   await closed();
   await dialOwned(destination.address, securely(await psk('client', KEY)));
+});
+
+test('a thread whose event loop would not have all of its descriptors is not begun', async () => {
+  const destination = await secureDestination({ credentials: await psk('server', KEY) });
+  const closed = expectNoLeak();
+  vi.mocked(Worker).mockClear();
+  const EMFILE = 24;
+  let left = 5; // of the connection, of the thread's end, and then too few
+  onTestFinished(() => void vi.mocked(posix.duplicateDescriptor).mockReset());
+  vi.mocked(posix.duplicateDescriptor).mockImplementation((descriptor) => {
+    if (left === 0) throw new posix.SystemError(EMFILE, 'fcntl');
+    left -= 1;
+    return realPosix.duplicateDescriptor(descriptor);
+  });
+  const client = connect(targetOf(destination.address));
+  client.on('error', () => undefined);
+  client.write(await clientHello());
+  client.resume();
+  await within('the end of the connection', once(client, 'close'));
+  expect(vi.mocked(Worker)).not.toHaveBeenCalled();
+  await closed();
 });
 
 test('a crowd that begins a handshake each keeps nobody out, and has no more threads than may be', async () => {

@@ -125,6 +125,24 @@ test('nothing that is sent can be read on the wire', async () => {
   expect(all.includes('GODWIT')).toBe(false);
 });
 
+test('what is damaged on the way ends the connection, at both ends', async () => {
+  const destination = await secureDestination({ credentials: await x509('server') });
+  const target = destination.address as { host: string; port: number };
+  let onward: Socket | undefined;
+  const relay = await rawServer(loopback, (socket) => {
+    onward = relayTo(target);
+    socket.pipe(onward).pipe(socket);
+  });
+  const near = await dialOwned(relay.address, securely(await x509('client')));
+  const { channel: far } = await destination.channels.take();
+  onward?.write(Buffer.concat([RECORD_OF_32_BYTES, randomBytes(32)]));
+  const ends = until('both ends', () => isAtEnd(far.descriptor) && isAtEnd(near.descriptor));
+  await expect(ends).resolves.toBeUndefined();
+});
+
+/** Data, as TLS 1.3 writes it (RFC 8446, section 5.1). */
+const RECORD_OF_32_BYTES = Buffer.from([23, 3, 3, 0, 32]);
+
 function relayTo({ host, port }: { host: string; port: number }): Socket {
   const socket = netConnect({ host, port });
   socket.on('error', () => undefined);

@@ -48,7 +48,7 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   readonly #doorkeeper: Doorkeeper;
   readonly #paused: PausedGuest;
   readonly #lifeline: Lifeline;
-  readonly #record = new MigrationRecord('destination');
+  readonly #record = new MigrationRecord('destination', () => this.#options.parameters());
   #link: DestinationLink | undefined;
   #error: Error | undefined;
   #running: Promise<void> | undefined;
@@ -123,10 +123,10 @@ export class DestinationMigration extends EventEmitter<DestinationEvents> {
   /** As of `SourceMigration`. */
   async receipt(): Promise<Receipt | undefined> {
     const facts = destinationFacts(this.#incoming, this.#threads, this.#status.is('completed'));
-    const { uuid, parameters } = this.#options;
+    const { uuid } = this.#options;
     const { migrationId } = this.#doorkeeper;
     const told = { migrationId, uuid, error: this.#error, migrate: await this.info() };
-    return this.#record.receipt({ ...facts, ...told }, parameters());
+    return this.#record.receipt({ ...facts, ...told });
   }
 
   /** @param cellsMax as of `pageMap`. */

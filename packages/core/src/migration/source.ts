@@ -31,7 +31,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
   readonly #options: SourceOptions;
   readonly #status: StatusMachine<typeof sourceTransitions>;
   readonly #run: SourceRun;
-  readonly #record = new MigrationRecord('source');
+  readonly #record = new MigrationRecord('source', () => this.#parameters);
   #parameters: Parameters;
   #passes = 0;
   #end: () => void = () => undefined;
@@ -92,7 +92,7 @@ export class SourceMigration extends EventEmitter<SourceEvents> {
       error: this.error,
       migrate: this.info(),
     };
-    return this.#record.receipt(facts, this.#parameters);
+    return this.#record.receipt(facts);
   }
 
   /** What is dirty here, in at most so many cells. */

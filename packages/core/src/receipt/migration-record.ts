@@ -9,10 +9,13 @@ export class MigrationRecord {
   readonly #phases: { status: string; at: string }[] = [];
   readonly #lostLinks: { at: string; reason: string }[] = [];
   readonly #addresses: string[] = [];
-  #ended: string | undefined;
+  readonly #parameters: () => Parameters;
+  #end: Pick<Receipt, 'ended' | 'parameters'> | undefined;
 
-  constructor(side: Receipt['side']) {
+  /** @param parameters as they are: they may change after the end. */
+  constructor(side: Receipt['side'], parameters: () => Parameters) {
     this.#side = side;
+    this.#parameters = parameters;
   }
 
   /** The source dials it; the destination listens on it. */
@@ -25,14 +28,14 @@ export class MigrationRecord {
     const at = now();
     this.#phases.push({ status, at });
     if (status === 'postcopy-paused') this.#lostLinks.push({ at, reason: error?.message ?? '' });
-    if (isOutcome(status)) this.#ended = at;
+    if (isOutcome(status)) this.#end = { ended: at, parameters: this.#parameters() };
   }
 
   /** @returns nothing while the migration has not ended. */
-  receipt(facts: ReceiptFacts, parameters: Parameters): Receipt | undefined {
+  receipt(facts: ReceiptFacts): Receipt | undefined {
     const outcome = this.#phases.at(-1)?.status ?? '';
-    const ended = this.#ended;
-    if (!isOutcome(outcome) || ended === undefined) return undefined;
+    if (!isOutcome(outcome) || this.#end === undefined) return undefined;
+    const { ended, parameters } = this.#end;
     const { migrationId, uuid, error, capabilities, migrate } = facts;
     return {
       version: RECEIPT_VERSION,

@@ -40,6 +40,8 @@ export class Migrations {
   /** One has brought the guest, and was dismissed. */
   #hasArrived = false;
   readonly #blockers: Blockers;
+  /** The process ends: no migration begins any more. */
+  #isClosed = false;
 
   constructor(control: RunControl, options: MigrationsOptions, owner: MigrationsOwner) {
     this.#control = control;
@@ -51,7 +53,10 @@ export class Migrations {
       onParameters: (parameters) => this.#outgoing?.setParameters(parameters),
     });
     this.dirtyRate = new DirtyRate(control.engineGuest().ram, {
-      settled: async () => await this.#lastEnded(),
+      settled: async () => {
+        // It tells its last status before its threads are gone.
+        if (!isRunning(this.#outgoing?.status ?? 'none')) await this.#outgoing?.ended;
+      },
       refuseIfUsed: () => this.#refuseIfMemoryIsUsed(),
     });
     this.#blockers = new Blockers(control.engineGuest().ram, () => {
@@ -121,11 +126,15 @@ export class Migrations {
     const [blocked] = this.#blockers.look();
     if (blocked !== undefined) throw refuse(blocked);
     await this.#outgoing?.ended; // it tells its last status before its threads are gone
-    await this.#dismissIncoming();
+    await this.#incoming?.close(); // completed: it stayed only to tell its source so
+    if (this.#isClosed) throw refuse('the process ends');
     const outgoing = newOutgoing(this.#control.engineGuest(), this.settings, this.#options);
+    this.#dismissIncoming();
     outgoing.on('status', (status) => {
-      // Also a guest that was paused all along, which the engine does not resume.
-      if (status === 'failed' || status === 'cancelled') this.#letGo();
+      if (status !== 'failed' && status !== 'cancelled') return;
+      // Also a guest that was paused all along, which the engine does not resume. That one cannot run any
+      // more is told by the guest; the migration is over either way.
+      this.#control.release().catch(() => undefined);
     });
     tellOutgoing(outgoing, (event, data) => this.#tell(event, data));
     outgoing.on('status', (status) => {
@@ -190,7 +199,8 @@ export class Migrations {
    */
   async listen(address: Address, exitOnError: boolean): Promise<Address> {
     this.refuseListening();
-    await this.#incoming?.close();
+    const failed = this.#incoming;
+    await failed?.close();
     if (this.hasLeft) await this.#clear();
     const incoming = newIncoming(this.#control.engineGuest(), this.settings, this.#options);
     incoming.on('status', (status) => this.#incomingChanged(incoming, status, exitOnError));
@@ -201,7 +211,7 @@ export class Migrations {
       this.#owner.listening(bound);
       return bound;
     } catch (error) {
-      this.#incoming = undefined;
+      this.#incoming = failed; // it is still the last one, and there is a receipt of it
       await incoming.close();
       throw error;
     }
@@ -227,6 +237,7 @@ export class Migrations {
    *   is here. Only the end of the process ends that.
    */
   async closeOutgoing(): Promise<void> {
+    this.#isClosed = true;
     await this.dirtyRate.hold(); // for good
     this.#outgoing?.cancel();
     await this.#outgoing?.ended;
@@ -237,24 +248,17 @@ export class Migrations {
     await this.#incoming?.close();
   }
 
-  /** A migration tells its last status before its threads are gone. */
-  async #lastEnded(): Promise<void> {
-    if (!isRunning(this.#outgoing?.status ?? 'none')) await this.#outgoing?.ended;
-  }
-
   #refuseIfMemoryIsUsed(): void {
     this.#refuseDuringOutgoing();
     if (this.isAwaited) throw refuse('Guest is waiting for an incoming migration');
     if (this.#incoming !== undefined && isRunning(this.#incoming.status)) throw inProgress();
   }
 
-  /** Completed, it stayed only to tell its source so; and RAM has one migration at a time. */
-  async #dismissIncoming(): Promise<void> {
-    const arrived = this.#incoming;
+  /** RAM has one migration at a time. */
+  #dismissIncoming(): void {
     this.#isExpected = false;
-    this.#hasArrived ||= arrived !== undefined;
+    this.#hasArrived ||= this.#incoming !== undefined;
     this.#incoming = undefined;
-    await arrived?.close();
   }
 
   /** What the guest has left behind is nothing to the next one: a page that is not sent is zero. */
@@ -287,11 +291,6 @@ export class Migrations {
   /** As in QEMU only where the `events` capability of this process is on. */
   #tell(event: ToldEvent, data: object): void {
     if (this.settings.capabilities.events) this.#owner.tell(event, data);
-  }
-
-  #letGo(): void {
-    // That a guest cannot run any more is told by the guest; the migration is over either way.
-    this.#control.release().catch(() => undefined);
   }
 
   #refuseDuringOutgoing(): void {

@@ -9,6 +9,7 @@ type HandshakeData = Pick<PumpData, 'credentials' | 'hostname'>;
 
 /** The handshake is done, and the other side is who it must be. */
 export interface Secured {
+  /** It is closed after an error, whoever listens. */
   readonly socket: TLSSocket;
   /** As of `PumpMessage`. */
   readonly identity?: string;
@@ -35,7 +36,8 @@ async function asClient(
     socket.once('error', fail);
     socket.once('close', () => reject(new Error(HANDSHAKE_ENDED)));
     socket.once('secureConnect', () => {
-      socket.removeListener('error', fail); // from here on whoever gets the socket listens
+      socket.removeListener('error', fail);
+      endWithError(socket);
       resolve({ socket });
     });
   });
@@ -54,6 +56,7 @@ async function asServer(carrier: Socket, { credentials }: HandshakeData): Promis
     // Node closes the carrier before it tells why: the reason comes first, where there is one.
     carrier.once('close', () => setImmediate(() => reject(new Error(HANDSHAKE_ENDED))));
     server.once('secureConnection', (socket) => {
+      endWithError(socket);
       const subject = socket.getPeerX509Certificate()?.subject;
       const identity = subject === undefined ? username : distinguishedName(subject);
       const isProved = credentials.type === 'psk' || socket.authorized;
@@ -62,4 +65,9 @@ async function asServer(carrier: Socket, { credentials }: HandshakeData): Promis
     });
     server.emit('connection', carrier);
   });
+}
+
+/** Node tells of a record that was damaged, reads on and finds nothing any more: the connection would hang. */
+function endWithError(socket: TLSSocket): void {
+  socket.on('error', () => socket.destroy());
 }

@@ -222,15 +222,32 @@ interface Ends {
   readonly far: number;
 }
 
-/** @throws {SystemError} no descriptor is left; then none was taken. */
+/**
+ * What the event loops take of the threads that begin at once. Where one of them cannot have all of its
+ * own, Node leaves the first open for good: a crowd would have a process short of descriptors for ever.
+ */
+const LOOP_DESCRIPTORS = 16;
+
+/** @throws {SystemError} too few descriptors are left; then none was taken. */
 function makeEnds(connection: number): Ends {
   const wire = duplicateDescriptor(connection);
   try {
+    needSpare(wire, LOOP_DESCRIPTORS);
     const [near, far] = socketPair();
     return { wire, near, far };
   } catch (error) {
     closeDescriptor(wire);
     throw error;
+  }
+}
+
+/** @throws {SystemError} fewer are left. */
+function needSpare(descriptor: number, count: number): void {
+  const spare: number[] = [];
+  try {
+    while (spare.length < count) spare.push(duplicateDescriptor(descriptor));
+  } finally {
+    spare.forEach(closeDescriptor);
   }
 }
 
