@@ -1,13 +1,16 @@
-import { NativeBuffer, pageBytes, probeHost, setFileBytes } from '@godwit/posix';
+import { hasData, NativeBuffer, pageBytes, probeHost, setFileBytes } from '@godwit/posix';
 import { FrameType } from '@godwit/transport';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { Blocktime } from '../src/memory/blocktime.ts';
 import { FaultLedger } from '../src/memory/fault-ledger.ts';
 import { closeFaultSource, openFaultSource, watchMissing } from '../src/memory/fault-source.ts';
 import { makeMissing } from '../src/memory/guest-ram.ts';
+import { LatencyHistogram } from '../src/memory/latency-histogram.ts';
 import { PageBitmap } from '../src/memory/page-bitmap.ts';
 import type { RamBlock } from '../src/memory/ram-block.ts';
 import { newReceivedPages } from '../src/memory/received-pages.ts';
-import { Counters, receiverCounters } from '../src/threads/counters.ts';
+import { Counters, faultCounters, receiverCounters } from '../src/threads/counters.ts';
+import { FaultServer } from '../src/threads/fault-server.ts';
 import { PagePlacer } from '../src/threads/page-placer.ts';
 import { PlacingGate } from '../src/threads/placing-gate.ts';
 import { pageOf, pagesIn, realRam } from './real-ram.ts';
@@ -42,7 +45,22 @@ function crampedRam(roomPages: number) {
     const header = { type: FrameType.PAGES, block: 0, firstPage, pageCount, bodyBytes };
     placer.placeCopyOf(header, source.address);
   };
-  return { block, received, requested, ledger, place };
+  const placeZeros = (firstPage: number, pageCount: number): void => {
+    const header = { type: FrameType.ZERO, block: 0, firstPage, pageCount, bodyBytes: 0 };
+    placer.placeZeroRun(header);
+  };
+  const faults = {
+    ...tables,
+    faulted: [new PageBitmap(PAGES)],
+    damaged: [new PageBitmap(PAGES)],
+    counters: new Counters(faultCounters),
+    histogram: new LatencyHistogram(),
+    blocktime: new Blocktime(1),
+  };
+  const lost: unknown[] = [];
+  const server = new FaultServer(faults, (error) => lost.push(error));
+  server.watch(gate.userfaultfd);
+  return { block, received, requested, ledger, place, placeZeros, server, lost };
 }
 
 test('of a run that cannot be placed to its end, what is in place is received, and waited for no more', () => {
@@ -55,4 +73,19 @@ test('of a run that cannot be placed to its end, what is in place is received, a
   expect(it.received.count).toBe(2);
   expect(pagesIn(it.requested)).toEqual([3]);
   expect(it.ledger.isWaiting(1)).toBe(false);
+});
+
+test('who waits for zeros that could not be placed goes on with the next link, once there is room', () => {
+  const it = crampedRam(3);
+  const descriptor = it.block.descriptor as number;
+  it.ledger.open(0, 4, 1, 0);
+  it.requested.add(4);
+  expect(() => it.placeZeros(4, 1)).toThrow('UFFDIO_ZEROPAGE');
+  it.server.requestOutstanding();
+  expect(it.lost).toMatchObject([{ syscall: 'ioctl UFFDIO_ZEROPAGE' }]);
+  setFileBytes(descriptor, PAGES * pageBytes);
+  it.server.requestOutstanding();
+  expect(hasData(descriptor, 4 * pageBytes, 5 * pageBytes)).toBe(true); // of no use but to who waits
+  expect(it.ledger.isWaiting(1)).toBe(false);
+  expect(it.requested.count()).toBe(0);
 });
