@@ -8,7 +8,8 @@ export interface Guest {
   /**
    * In a fixed order, the same on both sides: a block is known by its id and its index. Blocks of portable
    * memory (`RamBlock.portable`) say that this guest touches them by `RamAccess` alone; any other is
-   * watched by the kernel. The two sides need not agree.
+   * watched by the kernel. The two sides need not agree. Where a guest is to arrive it is fresh, or emptied by
+   * `emptyRam`: what another guest has left there would stay in pages that arrive as zero.
    */
   readonly ram: readonly RamBlock[];
 

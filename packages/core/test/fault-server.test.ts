@@ -168,3 +168,16 @@ test('a link that breaks under a request is told of, and the request is kept', (
     [0, 8],
   ]);
 });
+
+test('a page of zeros that cannot be placed leaves its thread waiting, and the link is given up', () => {
+  const it = serverOver();
+  it.server.attach(it.descriptor);
+  it.server.requestOutstanding();
+  it.received.addRun(0, 7, 1);
+  it.touch([0, 7, 1]); // a socket places no page
+  expect(it.lost).toMatchObject([{ syscall: 'ioctl UFFDIO_ZEROPAGE' }]);
+  expect(it.ledger.isWaiting(1)).toBe(true);
+  expect(pagesIn(it.requested[0])).toEqual([7]);
+  it.touch([0, 8, 2]);
+  expect(it.requests()).toEqual([[0, 8]]);
+});

@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
   closeDescriptor,
+  hasData,
   openPagemap,
   pageBytes,
   PageCategory,
@@ -122,6 +126,39 @@ test('neighbours that came with a huge page are missing as well', () => {
   makeMissing(block, bitmapWith(1024, [3]));
   expect(pagesPresent(block)).toBe(1);
   expect(pageOf(block, 3).every((byte) => byte === 7)).toBe(true);
+});
+
+/** Another process holds the huge page that a block in a file begins with. @returns what lets go, if there is one. */
+async function holdHugePage({ descriptor }: RamBlock): Promise<(() => Promise<void>) | undefined> {
+  const program = new URL('../../posix/dist/testing/hold-huge-page.js', import.meta.url);
+  const file = `/proc/${process.pid}/fd/${descriptor}`;
+  const holder = spawn(process.execPath, [fileURLToPath(program), file]);
+  onTestFinished(() => void holder.kill());
+  const exited = once(holder, 'exit');
+  const isHeld = await Promise.race([once(holder.stdout, 'data'), exited.then(() => undefined)]);
+  if (isHeld === undefined) return undefined;
+  return async () => {
+    holder.stdin.end();
+    await exited;
+  };
+}
+
+test('pages of a huge page that somebody holds are missing once it is let go, or it is an error', async (context) => {
+  const [block] = realRam([512], 'memfd') as [RamBlock];
+  bytesOf(block).fill(7);
+  const letGo = await holdHugePage(block);
+  context.skip(letGo === undefined, 'the host has no huge pages in files');
+  const received = bitmapWith(512, [0, 2]);
+  expect(() => makeMissing(block, received)).toThrow(
+    expect.objectContaining({ code: 'ERR_SETUP', message: expect.stringContaining("'ram0'") }),
+  );
+  await letGo?.();
+  makeMissing(block, received);
+  const isThere = [0, 1, 2, 3].map((page) => {
+    return hasData(block.descriptor as number, page * pageBytes, (page + 1) * pageBytes);
+  });
+  expect(isThere).toEqual([true, false, true, false]);
+  expect(pageOf(block, 2)[0]).toBe(7);
 });
 
 test('the files of guest RAM are told apart by block, have its size and stay', () => {

@@ -21,7 +21,7 @@ export {
   writeFully,
   writev,
 } from './io.ts';
-export { createMemfd, dataRanges, setFileBytes } from './memory-files.ts';
+export { createMemfd, dataRanges, hasData, setFileBytes } from './memory-files.ts';
 export {
   Advice,
   NativeBuffer,

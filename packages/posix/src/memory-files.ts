@@ -44,3 +44,14 @@ export function* dataRanges(
     at = end;
   }
 }
+
+/**
+ * Is anything of [start, end) in the file, be it zeros? Its offset is moved.
+ *
+ * @throws {SystemError} `EBADF`, `ESPIPE`.
+ */
+export function hasData(fd: number, start: number, end: number): boolean {
+  const first = libcLseek(fd, start, SEEK_DATA);
+  if (first < 0 && lastErrno() === ENXIO) return false; // nothing but a hole up to the end
+  return check(first, 'lseek SEEK_DATA') < end;
+}

@@ -43,6 +43,8 @@ export const Advice = {
   PAGEOUT: 21,
   POPULATE_READ: 22,
   POPULATE_WRITE: 23,
+  /** One huge page of the pages that are there, now. */
+  COLLAPSE: 25,
 } as const;
 export type Advice = (typeof Advice)[keyof typeof Advice];
 

@@ -4,6 +4,7 @@ import {
   advise,
   closeDescriptor,
   createMemfd,
+  hasData,
   mapAnonymous,
   mapShared,
   pageBytes,
@@ -80,6 +81,34 @@ export function discardPages(block: RamBlock, firstPage: number, pageCount: numb
   advise(block.address + firstPage * block.pageBytes, pageCount * block.pageBytes, advice);
 }
 
+/** Who holds a huge page for longer holds it for good. */
+const HELD_MILLIS_MAX = 500;
+/** To sleep on: nobody ever wakes who does. */
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * As `discardPages`, and the pages can be missing: they are not there, rather than zero. The kernel does not
+ * split a huge page of a file that somebody holds, be it itself for a moment, to move memory about. It clears
+ * that part of it, leaves it in the file, and reports success: a guest would read zeros there, and what comes
+ * to be placed there would pass for a duplicate.
+ *
+ * @throws {MigrationError} `ERR_SETUP`: they are not let go.
+ */
+export function removePages(block: RamBlock, firstPage: number, pageCount: number): void {
+  const { id, pageBytes: bytes, descriptor, portable } = block;
+  discardPages(block, firstPage, pageCount);
+  if (descriptor === undefined || portable !== undefined) return;
+  const [start, end] = [firstPage * bytes, (firstPage + pageCount) * bytes];
+  for (let millis = 0; hasData(descriptor, start, end); millis++) {
+    if (millis === HELD_MILLIS_MAX) {
+      const message = `RAM block '${id}' keeps pages that are to be missing: something holds its huge pages`;
+      throw new MigrationError('ERR_SETUP', message);
+    }
+    Atomics.wait(never, 0, 0, 1);
+    discardPages(block, firstPage, pageCount);
+  }
+}
+
 /** Throws all content away: RAM is as if nobody had ever touched it. While no migration uses it. */
 export function emptyRam(blocks: readonly RamBlock[]): void {
   for (const block of blocks) {
@@ -92,13 +121,15 @@ export function emptyRam(blocks: readonly RamBlock[]): void {
  * Makes a block fit to have missing pages: every page that is not received is missing from here on, and
  * none is given a huge page, whose first touch would bring zeros to neighbours that have not arrived (in
  * portable mode nobody touches those).
+ *
+ * @throws as `removePages`.
  */
 export function makeMissing(block: RamBlock, received: PageBitmap): void {
   if (block.portable === undefined) adviseIfKnown(block, Advice.NOHUGEPAGE);
   for (let page = received.nextClear(0); page >= 0;) {
     const known = received.next(page);
     const end = known < 0 ? received.pages : known;
-    discardPages(block, page, end - page);
+    removePages(block, page, end - page);
     page = received.nextClear(end);
   }
 }

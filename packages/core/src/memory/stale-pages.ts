@@ -1,6 +1,6 @@
 import type { FrameHeader } from '@godwit/transport';
 import { checkPadding } from './bitmap-frames.ts';
-import { discardPages } from './guest-ram.ts';
+import { discardPages, removePages } from './guest-ram.ts';
 import { PageBitmap } from './page-bitmap.ts';
 import type { RamBlock } from './ram-block.ts';
 import type { ReceivedPages } from './received-pages.ts';
@@ -36,7 +36,7 @@ export function discardStale(
   stale.forEachRun((first, count) => {
     // A page that never came is not there; only what came takes a system call.
     if (bitmap.next(first, first + count) < 0) return;
-    discardPages(blocks[block] as RamBlock, first, count);
+    removePages(blocks[block] as RamBlock, first, count);
     received.removeRun(block, first, count);
   });
 }

@@ -41,7 +41,10 @@ export class FaultServer {
   /** With `x-checksum`: what is written from here on are checked frames. */
   seals = false;
   readonly #tables: FaultTables;
-  /** Why requests could not be written: they are kept, and asked for when there is a link again. */
+  /**
+   * Why requests could not be written, or a page that is zero not be placed: they are kept, and seen to when
+   * there is a link again.
+   */
   readonly #onLinkLost: (error: unknown) => void;
   readonly #faults = new FaultReader(FAULTS_PER_READ);
   readonly #requests = new ScratchBuffer(FAULTS_PER_READ * FRAME_HEADER_BYTES);
@@ -81,11 +84,12 @@ export class FaultServer {
   /** Asks for every page that was asked for and has not come, and for new ones from now on. */
   requestOutstanding(): void {
     this.#serving = true;
-    const { requested, received } = this.#tables;
+    const { requested, received, ledger } = this.#tables;
     for (const [block, bitmap] of requested.entries()) {
       const here = received.bitmaps[block] as PageBitmap;
       for (let page = bitmap.next(0); page >= 0; page = bitmap.next(page + 1)) {
         if (!here.has(page)) this.#request(block, page);
+        else if (this.#resolve(block, page)) settleRun(ledger, bitmap, block, page, 1); // see `#resolveHere`
       }
     }
     this.#sendRequests();
@@ -131,14 +135,14 @@ export class FaultServer {
     const ram = this.#tables.blocks[block] as RamBlock;
     const page = Math.floor((address - ram.address) / ram.pageBytes);
     const here = received.bitmaps[block] as PageBitmap;
-    if (here.has(page)) return this.#resolveHere(ram, page);
+    if (here.has(page)) return this.#resolveHere(block, page, threadId);
     ledger.open(block, page, threadId, sharedMillis());
     const isNew = (requested[block] as PageBitmap).add(page);
     // A placing thread sets received and then looks at requested, this one the other way round: one of
     // the two always sees that somebody waits.
     if (here.has(page)) {
       settleRun(ledger, requested[block] as PageBitmap, block, page, 1);
-      return this.#resolveHere(ram, page);
+      return this.#resolveHere(block, page, threadId);
     }
     if (!isNew) return;
     this.#request(block, page);
@@ -154,10 +158,27 @@ export class FaultServer {
     return -1;
   }
 
-  /** Received: it has been placed since the fault was read, or it is zero and was never there. */
-  #resolveHere(ram: RamBlock, page: number): void {
-    this.#tables.counters.add('localFaults', 1);
-    resolveReceived(this.#userfaultfd, ram, page);
+  /**
+   * Received: it has been placed since the fault was read, or it is zero and was never there. Where memory has
+   * run out for it, as for any page that is placed, the link is given up, and who waits goes on waiting.
+   */
+  #resolveHere(block: number, page: number, threadId: number): void {
+    const { counters, ledger, requested } = this.#tables;
+    counters.add('localFaults', 1);
+    if (this.#resolve(block, page)) return;
+    ledger.open(block, page, threadId, sharedMillis());
+    (requested[block] as PageBitmap).add(page);
+  }
+
+  /** @returns whether nobody waits for the page any more. */
+  #resolve(block: number, page: number): boolean {
+    try {
+      resolveReceived(this.#userfaultfd, this.#tables.blocks[block] as RamBlock, page);
+      return true;
+    } catch (error) {
+      this.#onLinkLost(error);
+      return false;
+    }
   }
 
   #request(block: number, page: number, count = 1): void {

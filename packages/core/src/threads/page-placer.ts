@@ -92,16 +92,36 @@ export class PagePlacer {
       const runEnd = known < 0 ? end : known;
       if (runEnd > page) {
         const from = source + (page - first) * pageBytes;
-        const bytes = (runEnd - page) * pageBytes;
-        const address = this.#addressOf(block, page);
-        const duplicates = placePages(this.#userfaultfd, address, from, bytes, pageBytes);
-        this.#add(block, page, runEnd - page);
-        counters.add('duplicatePages', duplicates);
+        this.#placeMissing(block, page, runEnd - page, from);
       }
       if (known < 0) return;
       const clear = bitmap.nextClear(known, end);
       page = clear < 0 ? end : clear;
       counters.add('duplicatePages', page - known);
+    }
+  }
+
+  #placeMissing(block: number, first: number, count: number, source: number): void {
+    const address = this.#addressOf(block, first);
+    const bytes = count * this.#pageBytes;
+    let duplicates = 0;
+    try {
+      duplicates = placePages(this.#userfaultfd, address, source, bytes, this.#pageBytes);
+    } catch (error) {
+      if (count === 1) throw error;
+      return this.#placeSingly(block, first, count, source);
+    }
+    this.#add(block, first, count);
+    this.#tables.counters.add('duplicatePages', duplicates);
+  }
+
+  /**
+   * A run that failed, for memory may have run out within it. What was in place by then the guest may have
+   * stored to; if it did not count as received, who takes the guest up from a journal would throw it away.
+   */
+  #placeSingly(block: number, first: number, count: number, source: number): void {
+    for (let at = 0; at < count; at++) {
+      this.#placeMissing(block, first + at, 1, source + at * this.#pageBytes);
     }
   }
 
