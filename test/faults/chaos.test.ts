@@ -46,7 +46,7 @@ async function runWith(fault: Fault, plan: Partial<Plan> = {}): Promise<RunResul
   return result;
 }
 
-/** Whatever is drawn: a failure names the seed, and `godwit chaos --seed … --runs 1` repeats it. */
+/** Whatever is drawn: a failure shows the plan, which the same seed of the tests draws again. */
 const seeds = [11, 12, seed];
 
 test.each(seeds)('the run of seed %i keeps every promise', async (drawn) => {
@@ -56,7 +56,7 @@ test.each(seeds)('the run of seed %i keeps every promise', async (drawn) => {
     offers,
   );
   const { found, samples } = await run({ ...plan, memoryMode });
-  expect([drawn, found]).toEqual([drawn, []]);
+  expect({ plan, found }).toEqual({ plan, found: [] });
   expect(samples).toBeGreaterThan(0);
 });
 

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { isRunning, type MigrationStatus } from '@godwit/core';
 
 import { limits } from './limits.ts';
-import { ranTwice } from './ownership.ts';
+import { ranTwice, type Told } from './ownership.ts';
 import { keptBeyond } from './resources.ts';
 import type { Side } from './side.ts';
 import type { Stage } from './stage.ts';
@@ -25,7 +27,8 @@ export async function proveOwner(stage: Stage, outcome: string): Promise<string[
   for (const side of stage.sides) {
     if (side !== owner && side.isAlive) found.push(...(await proveIdle(side, outcome)));
   }
-  if (owner !== undefined) found.push(...(await proveWhole(owner)));
+  const isIdle = stage.options.plan.workload === 'idle';
+  if (owner !== undefined) found.push(...(await proveWhole(owner, { isIdle })));
   for (const side of stage.sides) {
     if (side !== owner && side.isAlive && outcome === 'completed') {
       found.push(...(await proveRefusal(side)));
@@ -41,33 +44,87 @@ function ownerOf({ source, destination }: Stage, outcome: string): Side | undefi
   return outcome === 'failed' ? source : undefined;
 }
 
+/** What has become of a process, and of the guest there. */
+export type Fate = Told & Pick<Side, 'isAlive' | 'isKilled' | 'statuses'>;
+
+/**
+ * A guest is given up only with a process that was killed: one that ends by itself, or gives up a guest that
+ * has run there, has lost it by its own fault.
+ */
+export function unexplained(sides: readonly Fate[], outcome: string): string[] {
+  const found: string[] = [];
+  const destination = sides.at(-1);
+  const isGivenUp = outcome === 'stranded' || outcome === 'lost';
+  if (isGivenUp && !sides.some(({ isKilled }) => isKilled)) {
+    found.push(`the guest is ${outcome}, and no process was killed`);
+  }
+  if (outcome === 'completed' && destination?.isAlive === false && !destination.isKilled) {
+    found.push(`the ${destination.name} has ended with the guest`);
+  }
+  for (const side of sides) {
+    const hasArrived = side.events.entries.some(({ name }) => name === 'RESUME');
+    const isLost = hasArrived && !side.ranAtFirst && side.statuses.includes('failed');
+    if (isLost) found.push(`the ${side.name} has given up a guest that ran there`);
+  }
+  return found;
+}
+
 /** Who waits in postcopy-paused at the destination may run what it has; nobody else may run anything. */
 async function proveIdle(side: Side, outcome: string): Promise<string[]> {
   const isStranded = outcome === 'stranded' && side.statuses.at(-1) === 'postcopy-paused';
   const hasBegun = side.statuses.includes('device');
   if (isStranded && !hasBegun) return [];
-  return (await side.runsGuest()) ? [`the ${side.name} runs a guest that is not its own`] : [];
+  if (await side.runsGuest()) return [`the ${side.name} runs a guest that is not its own`];
+  return hasBegun && side.ranAtFirst ? await proveStill(side) : [];
 }
 
-/** Stops it, checks every page, and lets it go on. */
-export async function proveWhole(owner: Side): Promise<string[]> {
+/** Time for a vCPU to make a step. */
+const STEP_MILLIS = 100;
+
+/**
+ * That it does not run is what its run state says, which is that of a migration; no vCPU makes a step either,
+ * and every page is as the guest has left it.
+ */
+export async function proveStill(side: Side): Promise<string[]> {
+  const before = await verify(side);
+  await sleep(STEP_MILLIS);
+  const after = await verify(side);
+  const isStill = before.steps.every((steps, vcpu) => steps === after.steps[vcpu]);
+  if (isStill && isWhole(before) && isWhole(after)) return [];
+  return [`the guest that has left the ${side.name} goes on: ${JSON.stringify([before, after])}`];
+}
+
+/**
+ * Stops it, checks every page, and lets it go on; and once more: nothing is written late, and the vCPUs
+ * make steps.
+ */
+export async function proveWhole(owner: Side, { isIdle = false } = {}): Promise<string[]> {
   if (!(await owner.runsGuest())) {
     const { status } = await owner.runStatus();
     return [`the ${owner.name} has the guest and does not run it (${status})`];
   }
-  await owner.execute('stop');
-  const timeoutMillis = limits.verify;
-  const answer = await owner.qmp.execute<VerifyAnswer>('x-guest-verify', undefined, {
-    timeoutMillis,
-  });
-  const found: string[] = [];
-  if (!answer.ok || answer['pages-bad'] > 0 || answer['pages-checked'] === 0) {
-    found.push(`the guest on the ${owner.name} is not whole: ${JSON.stringify(answer)}`);
+  const answers: VerifyAnswer[] = [];
+  for (let look = 0; look < 2; look += 1) {
+    if (look > 0) await sleep(STEP_MILLIS);
+    await owner.execute('stop');
+    answers.push(await verify(owner));
+    const since = owner.events.entries.length;
+    await owner.execute('cont');
+    await owner.next('RESUME', since, limits.runState);
   }
-  const since = owner.events.entries.length;
-  await owner.execute('cont');
-  await owner.next('RESUME', since, limits.runState);
-  return found;
+  const [before = 0, after = 0] = answers.map(({ steps }) => steps.reduce((a, b) => a + b, 0));
+  const isMoving = isIdle || after > before;
+  if (answers.every(isWhole) && isMoving) return [];
+  const what = isMoving ? 'is not whole' : 'makes no step';
+  return [`the guest on the ${owner.name} ${what}: ${JSON.stringify(answers)}`];
+}
+
+async function verify({ qmp }: Side): Promise<VerifyAnswer> {
+  return await qmp.execute('x-guest-verify', undefined, { timeoutMillis: limits.verify });
+}
+
+function isWhole({ ok, 'pages-bad': bad, 'pages-checked': checked }: VerifyAnswer): boolean {
+  return ok && bad === 0 && checked > 0;
 }
 
 async function proveRefusal(side: Side): Promise<string[]> {
@@ -117,9 +174,9 @@ export async function findLeaks(stage: Stage, isLastCalm: boolean): Promise<stri
 
 /** A destination ends by itself, with 1, when the migration fails. */
 async function endOf(side: Side): Promise<string[]> {
-  const isKilled = side.ending === undefined ? !side.isAlive : side.ending.signal === 'SIGKILL';
+  const hasEnded = !side.isAlive;
   const { code, signal } = await side.quit(limits.end);
   const isDiscarded = side.statuses.at(-1) === 'failed' && !side.ranAtFirst;
-  if (isKilled || code === 0 || (isDiscarded && code === 1)) return [];
+  if (side.isKilled || (code === 0 && !hasEnded) || (isDiscarded && code === 1)) return [];
   return [`the ${side.name} ended with ${code ?? signal}: ${String(side.describe()['stderr'])}`];
 }

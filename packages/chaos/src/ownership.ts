@@ -45,10 +45,16 @@ export class OwnerWatch {
       await sleep(SAMPLE_MILLIS);
       for (const one of this.#sides) {
         for (const other of this.#sides) {
-          if (one !== other) await this.#sample(one, other);
+          if (one === other) continue;
+          await this.#sample(one, other).catch((error: unknown) => this.#fail(error));
         }
       }
     }
+  }
+
+  /** It did not answer in time: nobody knows whether it runs the guest. */
+  #fail(error: unknown): void {
+    this.#found ??= (error as Error).message;
   }
 
   /** Who runs before another does, and after it, has run at the same time. */
@@ -59,16 +65,12 @@ export class OwnerWatch {
     this.#samples += 1;
     const stops = (): number => one.events.entries.filter(({ name }) => name === 'STOP').length;
     const before = stops();
-    if (!(await runs(one))) return;
-    if (!(await runs(other))) return;
-    const isBoth = (await runs(one)) && stops() === before;
+    if (!(await one.runsGuest())) return;
+    if (!(await other.runsGuest())) return;
+    const isBoth = (await one.runsGuest()) && stops() === before;
     if (!isBoth) return;
     this.#found ??= `the guest runs on the ${one.name} and on the ${other.name} at once`;
   }
-}
-
-async function runs(side: Side): Promise<boolean> {
-  return await side.runsGuest().catch(() => false);
 }
 
 /** What a side has told, and when it ended. */

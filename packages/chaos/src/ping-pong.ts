@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ArmedFault } from './faults.ts';
-import { proveWhole } from './invariants.ts';
+import { proveStill, proveWhole } from './invariants.ts';
 import { limits } from './limits.ts';
 import { anyAddress, uriOf } from './link/addresses.ts';
 import { LinkProxy } from './link/link-proxy.ts';
@@ -45,7 +45,7 @@ export interface Holdings {
 
 /** Of each thread that has ended, koffi 3.3 keeps the stack, its guard page, the heap, and its tables. */
 const MAPPINGS_KEPT_PER_THREAD = 3;
-const BYTES_KEPT_PER_THREAD = 512 * 1024;
+const BYTES_KEPT_PER_THREAD = 64 * 1024;
 
 /**
  * By how much a process may hold more at the end. Allocators keep arenas, and V8 its heaps until the next
@@ -111,8 +111,8 @@ export class PingPong implements AsyncDisposable {
       const drawn = drawHop(seed, number);
       const hop = isLookedAt ? { ...drawn, cut: undefined } : drawn;
       yield { hop, number, ...(await this.#bringAcross(hop, from, to)) };
-      this.found.push(...(await proveWhole(to)));
-      this.#count(to, 1); // the verifier
+      this.found.push(...(await proveWhole(to)), ...(await proveStill(from)));
+      for (const side of this.sides) this.#count(side, 2); // the verifiers
       if (await from.runsGuest()) this.found.push(`the guest runs on ${from.name}, which it left`);
       if (this.found.length > 0) return;
       if (number !== warmUp) continue;

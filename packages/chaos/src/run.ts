@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { QmpSocketError } from '@godwit/qmp';
 
 import { ArmedFault } from './faults.ts';
-import { findLeaks, proveOwner } from './invariants.ts';
+import { findLeaks, proveOwner, unexplained } from './invariants.ts';
 import { limits } from './limits.ts';
 import { OwnerWatch } from './ownership.ts';
 import type { Fault, Plan } from './schedule.ts';
@@ -66,6 +66,7 @@ export async function runOnce(options: StageOptions & { logs: string }): Promise
   }
   const twice = await watch.end();
   if (twice !== undefined) found.push(twice);
+  found.push(...unexplained(stage.sides, operator.outcomes.at(-1) ?? ''));
   found.push(...stage.link.violations.map(({ message }) => `not the protocol: ${message}`));
   if (found.length === 0) {
     try {
@@ -173,7 +174,7 @@ class Operator {
 /** A process that is killed answers nothing, and what came of it events tell. */
 async function unlessKilled(command: Promise<unknown>): Promise<void> {
   await command.catch((error: unknown) => {
-    if (!(error instanceof QmpSocketError)) throw error;
+    if (!(error instanceof QmpSocketError) || error.code === 'ERR_TIMEOUT') throw error;
   });
 }
 

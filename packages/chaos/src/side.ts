@@ -39,6 +39,7 @@ export class Side implements AsyncDisposable {
   #cursor = 0;
   #endedMicros: number | undefined;
   #isStopped = false;
+  #isKilled = false;
 
   /** Resolves when QMP answers and events come. @throws {Error} what it said when it ended before. */
   static async start(options: SideOptions): Promise<Side> {
@@ -81,6 +82,11 @@ export class Side implements AsyncDisposable {
 
   get isAlive(): boolean {
     return this.#endedMicros === undefined;
+  }
+
+  /** By us: whatever it had is lost with it. */
+  get isKilled(): boolean {
+    return this.#isKilled;
   }
 
   /** SIGSTOP holds it. */
@@ -159,6 +165,7 @@ export class Side implements AsyncDisposable {
 
   /** It runs nothing any more from here on, whatever else. */
   kill(): void {
+    this.#isKilled = true;
     this.#process.send('SIGKILL');
     this.#endedMicros = Date.now() * 1000;
   }
