@@ -79,15 +79,15 @@ export async function runLife(plan: Plan, options: LifeOptions): Promise<Outcome
   const source = new SourceMigration(guests.source, { capabilities, parameters });
   const ends: Ends = { source, destination, guests, judge, relay };
   const broken: Error[] = [];
-  for (const end of [source, destination]) {
-    end.on('status', () => {
-      try {
-        checkMeanwhile(ends);
-      } catch (error) {
-        broken.push(error as Error); // to throw it here would be the engine's to handle
-      }
-    });
-  }
+  const look = (): void => {
+    try {
+      checkMeanwhile(ends);
+    } catch (error) {
+      broken.push(error as Error); // to throw it here would be the engine's to handle
+    }
+  };
+  for (const end of [source, destination]) end.on('status', look);
+  for (const guest of [guests.source, guests.destination]) guest.onResume = look;
   const digest = digestOf(sourceRam);
   const life = new Life(ends, plan, { ...options, listenPath, targetPath });
   if (capabilities['postcopy-ram']) source.startPostcopy();

@@ -56,7 +56,10 @@ export function checkEnd(
     source.status === 'failed',
     `the guest at a source that is ${source.status}`,
   );
-  if (destination.status === 'completed') return checkSame(ends, ram);
+  if (destination.status === 'completed') {
+    assert(guests.destination.running, 'completed, and the guest runs nowhere');
+    return checkSame(ends, ram);
+  }
   assert(
     source.status === 'failed' || judge.isAnswerForged || judge.isOrderForged,
     `completed, and the destination ${destination.status}`,

@@ -5,6 +5,8 @@ export class QuietGuest implements Guest {
   readonly ram: readonly RamBlock[];
   running: boolean;
   resumes = 0;
+  /** It runs from here on. */
+  onResume: () => void = () => undefined;
   readonly #state = Uint8Array.from({ length: 64 }, (_, i) => i);
 
   constructor(ram: readonly RamBlock[], running: boolean) {
@@ -20,6 +22,7 @@ export class QuietGuest implements Guest {
   resume(): Promise<void> {
     this.running = true;
     this.resumes += 1;
+    this.onResume();
     return Promise.resolve();
   }
 
