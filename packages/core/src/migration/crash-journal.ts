@@ -105,7 +105,8 @@ export class CrashJournal {
 
   #write(document: object): void {
     const temporary = `${this.#path}.new`;
-    const descriptor = openSync(temporary, 'w', 0o600);
+    rmSync(temporary, { force: true }); // whoever may read one that is there would read the secret
+    const descriptor = openSync(temporary, 'wx', 0o600);
     try {
       writeFileSync(descriptor, JSON.stringify(document)); // all of it, where one write takes a part
       fsyncSync(descriptor);

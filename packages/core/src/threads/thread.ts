@@ -100,7 +100,7 @@ export class Thread<C extends Commands, Event> {
   async end(): Promise<void> {
     void this.cpuMicros; // the last that can be had
     this.#worker.postMessage(endMessage);
-    this.#wake?.();
+    if (this.#dead === undefined) this.#wake?.(); // what wakes it may be another's by then
     await this.#exited;
   }
 
