@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { pageBytes, probeHost } from '@godwit/posix';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
@@ -43,6 +43,16 @@ function reading(path: string): () => CrashJournal {
 test('what one process has left is what the next one finds, and nobody else reads', () => {
   const path = paused();
   expect(new CrashJournal(path).left).toEqual(state);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test('what lies where it is written first is not written to', () => {
+  const path = `${newFolder('/tmp')}/journal`;
+  writeFileSync(`${path}.other`, 'mine');
+  symlinkSync(`${path}.other`, `${path}.new`);
+  new CrashJournal(path).pause(state);
+  expect(readFileSync(`${path}.other`, 'utf8')).toBe('mine');
+  expect(lstatSync(path).isFile()).toBe(true);
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
