@@ -64,8 +64,12 @@ const FEW_PAGES = 256;
 const SHRINKS_TO = 0.7;
 const FURTHER_PASSES_MAX = 8;
 
-/** Faults that are served; pages that are asked for are exempt from max-postcopy-bandwidth. */
-const REQUESTS_PER_SECOND_MAX = 20_000;
+/**
+ * Pages that are asked for are exempt from max-postcopy-bandwidth, and so are the neighbours that are sent
+ * along. A guest that sweeps through its memory had more than 80 000 a second on two processors of an EPYC; one
+ * that touches pages at random has its faults alone.
+ */
+const REQUESTED_PER_SECOND_MAX = 50_000;
 
 /** A pass that leaves this much of what the one before left has as good as not shrunk. */
 const STALLS_AT = 0.98;
@@ -152,7 +156,7 @@ function predictPostcopy(input: PlanInput): PostcopyForecast {
 function requestedPerSecond({ curve }: PlanInput): number {
   const [first] = curve;
   if (first === undefined || first.millis <= 0) return 0;
-  return Math.min((first.pages / first.millis) * 1000, REQUESTS_PER_SECOND_MAX);
+  return Math.min((first.pages / first.millis) * 1000, REQUESTED_PER_SECOND_MAX);
 }
 
 function choose(
