@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  constants,
+  fchmodSync,
   fsyncSync,
   openSync,
   readFileSync,
@@ -10,6 +12,10 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { MigrationError } from '../errors.ts';
+
+/** As 'w', and not through a link: it would lead the secret of the session elsewhere. */
+const WRITE_ANEW =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /** All that a process needs, beside the files of guest RAM, to continue an incoming postcopy. */
 export interface PausedState {
@@ -105,9 +111,9 @@ export class CrashJournal {
 
   #write(document: object): void {
     const temporary = `${this.#path}.new`;
-    rmSync(temporary, { force: true }); // whoever may read one that is there would read the secret
-    const descriptor = openSync(temporary, 'wx', 0o600);
+    const descriptor = openSync(temporary, WRITE_ANEW, 0o600);
     try {
+      fchmodSync(descriptor, 0o600); // one that was there: whoever may read it would read the secret
       writeFileSync(descriptor, JSON.stringify(document)); // all of it, where one write takes a part
       fsyncSync(descriptor);
     } finally {
