@@ -82,8 +82,9 @@ export async function startGuestProcess(options: GuestProcessOptions): Promise<v
   );
   end.beginOnSignals();
   try {
-    console.log(describe(options, await listen(options, server, machine, end)));
+    const listening = await listen(options, server, machine, end);
     await machine.start();
+    console.log(describe(options, listening)); // whoever reads it finds the guest running
   } catch (error) {
     end.begin(isUsage(error) ? exitCodes.usage : exitCodes.failed, error as Error);
   }
