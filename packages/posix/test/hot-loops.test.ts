@@ -43,9 +43,14 @@ test('the calls of hot loops allocate nothing', () => {
     const bytesPerCall = {};
     for (const [name, call] of Object.entries(calls)) {
       for (let count = 0; count < 20_000; count += 1) call();
-      const before = process.memoryUsage().heapUsed;
-      for (let count = 0; count < 20_000; count += 1) call();
-      bytesPerCall[name] = (process.memoryUsage().heapUsed - before) / 20_000;
+      // What a call allocates it allocates each time; what the compiler does, once.
+      bytesPerCall[name] = 1e9;
+      for (let round = 0; round < 3; round += 1) {
+        const before = process.memoryUsage().heapUsed;
+        for (let count = 0; count < 20_000; count += 1) call();
+        const bytes = (process.memoryUsage().heapUsed - before) / 20_000;
+        if (bytes >= 0) bytesPerCall[name] = Math.min(bytesPerCall[name], bytes); // no collection came in between
+      }
     }
     console.log(JSON.stringify(bytesPerCall));`;
   const flags = ['--min-semi-space-size=64', '--max-semi-space-size=64', '--input-type=module'];
