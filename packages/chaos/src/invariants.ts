@@ -85,7 +85,7 @@ const STEP_MILLIS = 100;
  * That it does not run is what its run state says, which is that of a migration; no vCPU makes a step either,
  * and every page is as the guest has left it.
  */
-export async function proveStill(side: Side): Promise<string[]> {
+export async function proveStill(side: Pick<Side, 'name' | 'qmp'>): Promise<string[]> {
   const before = await verify(side);
   await sleep(STEP_MILLIS);
   const after = await verify(side);
@@ -119,7 +119,7 @@ export async function proveWhole(owner: Side, { isIdle = false } = {}): Promise<
   return [`the guest on the ${owner.name} ${what}: ${JSON.stringify(answers)}`];
 }
 
-async function verify({ qmp }: Side): Promise<VerifyAnswer> {
+async function verify({ qmp }: Pick<Side, 'qmp'>): Promise<VerifyAnswer> {
   return await qmp.execute('x-guest-verify', undefined, { timeoutMillis: limits.verify });
 }
 

@@ -1,5 +1,6 @@
+import type { QmpClient } from '@godwit/qmp';
 import { expect, test } from 'vitest';
-import { type Fate, unexplained } from '../src/invariants.ts';
+import { type Fate, proveStill, unexplained } from '../src/invariants.ts';
 
 /** @param events of QMP, as `RESUME` or the status of a MIGRATION. */
 function fate(name: string, how: 'alive' | 'killed' | 'ended', ...events: string[]): Fate {
@@ -39,4 +40,19 @@ test('a destination that gives up a guest which ran there is found, whoever was 
   expect(unexplained(sides, 'lost')).toEqual([
     'the destination has given up a guest that ran there',
   ]);
+});
+
+/** A process whose verifier answers so, one after the other. */
+function answering(...answers: readonly object[]) {
+  const whole = { ok: true, 'pages-checked': 4, 'pages-bad': 0, steps: [7, 8] };
+  const left = answers.map((answer) => ({ ...whole, ...answer }));
+  const qmp = { execute: () => Promise.resolve(left.shift()) } as unknown as QmpClient;
+  return { name: 'source', qmp };
+}
+
+test('a guest that has left is still: no vCPU makes a step, no page changes', async () => {
+  expect(await proveStill(answering({}, {}))).toEqual([]);
+  const goesOn = [expect.stringContaining('the guest that has left the source goes on')];
+  expect(await proveStill(answering({}, { steps: [7, 9] }))).toEqual(goesOn);
+  expect(await proveStill(answering({}, { ok: false, 'pages-bad': 1 }))).toEqual(goesOn);
 });
