@@ -43,10 +43,11 @@ test('a destination that gives up a guest which ran there is found, whoever was 
 });
 
 /** A process whose verifier answers so, one after the other. */
-function answering(...answers: readonly object[]) {
+function answering(...answers: readonly object[]): Parameters<typeof proveStill>[0] {
   const whole = { ok: true, 'pages-checked': 4, 'pages-bad': 0, steps: [7, 8] };
-  const left = answers.map((answer) => ({ ...whole, ...answer }));
-  const qmp = { execute: () => Promise.resolve(left.shift()) } as unknown as QmpClient;
+  const left = [...answers];
+  const execute = (): Promise<object> => Promise.resolve({ ...whole, ...left.shift() });
+  const qmp = { execute } as unknown as QmpClient;
   return { name: 'source', qmp };
 }
 
